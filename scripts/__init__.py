@@ -1,0 +1,1 @@
+"""The build: one artefact = one module = one function. Importable, never shipped."""

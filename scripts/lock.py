@@ -1,0 +1,174 @@
+"""Writes the locks: `requirements/<group>.txt`, `requirements/wheelhouse.lock` and `requirements/packages.json`.
+
+A maintainer's command (`nox -s lock`), with network; the build only reads what it wrote. uv resolves for all
+platforms and Pythons at once; pip says which file it would take for each platform and what its metadata tells
+(installation report, version 1). No lock names a registry's host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from scripts import checksums, files
+from scripts.errors import ToolError
+
+FOLDER = Path("requirements")
+PYTHONS = ("3.11", "3.12", "3.13")
+MACHINES = ("x86_64", "aarch64")
+LIBCS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17")
+GROUPS = ("runner", "build", "verify", "test", "lint", "lock")
+SPDX_IDS = {
+    "Apache Software License": "Apache-2.0",
+    "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache License, Version 2.0": "Apache-2.0",
+    "BSD": "NOASSERTION",
+    "BSD License": "NOASSERTION",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "PSF": "PSF-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "The MIT License (MIT)": "MIT",
+    "The Unlicense (Unlicense)": "Unlicense",
+}  # «BSD» alone does not say which of them
+
+
+def run(*command: str) -> str:
+    """A command's standard output.
+
+    Raises: ToolError with its last line.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ToolError(f"{command[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}", hint="is the index reachable?")
+    return done.stdout
+
+
+def resolve(group: str) -> None:
+    """Resolves one dependency group for every platform and Python into its lock."""
+    common = (
+        "--quiet",
+        "--universal",
+        "--python-version",
+        PYTHONS[0],
+        "--generate-hashes",
+        "--no-header",
+        "--no-annotate",
+    )
+    run(sys.executable, "-m", "uv", "pip", "compile", *common, "--group", group, "-o", str(FOLDER / f"{group}.txt"))
+
+
+def report(lock: Path, *options: str) -> list[dict[str, Any]]:
+    """What pip would install of a lock, with metadata and the file it would take."""
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+        "--dry-run",
+        "--ignore-installed",
+    )
+    wanted = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock), "--report", "-")
+    found: list[dict[str, Any]] = json.loads(run(*pip, *wanted, *options))["install"]
+    return found
+
+
+def file_of(item: dict[str, Any]) -> tuple[str, str]:
+    """The file name and SHA-256 of an item of a report."""
+    download = item["download_info"]
+    return download["url"].rpartition("/")[2], download["archive_info"]["hashes"]["sha256"]
+
+
+def lock_wheelhouse() -> None:
+    """Writes the list of the runner's wheels for every machine and Python."""
+    sums: dict[str, str] = {}
+    for machine in MACHINES:
+        platforms = [part for libc in LIBCS for part in ("--platform", f"{libc}_{machine}")]
+        for python in PYTHONS:
+            items = report(FOLDER / "runner.txt", "--target", "unused", "--python-version", python, *platforms)
+            sums |= dict(map(file_of, items))
+    with files.replacing(FOLDER / "wheelhouse.lock") as out:
+        out.write(checksums.render(sums))
+
+
+def licence(metadata: dict[str, Any]) -> str:
+    """The licence as an SPDX expression, or NOASSERTION where a package says nothing that is surely one."""
+    classifiers = [line.rpartition(" :: ")[2] for line in metadata.get("classifier", []) if line.startswith("License :: ")]
+    words = [metadata.get("license_expression"), metadata.get("license"), " AND ".join(map(spdx_id, classifiers))]
+    for text in (word for word in words if word):
+        with contextlib.suppress(InvalidLicenseExpression):
+            return str(canonicalize_license_expression(spdx_id(text)))
+    return "NOASSERTION"
+
+
+def spdx_id(words: str) -> str:
+    """The SPDX id for the names that packages use beside it; unknown words come back as they are."""
+    return SPDX_IDS.get(words.strip(), words.strip())
+
+
+def supplier(metadata: dict[str, Any]) -> str:
+    """Who a package says it is from, as a name without an address."""
+    for field in ("author", "maintainer", "author_email", "maintainer_email"):
+        name = re.sub(r"\s*<[^>]*>", "", metadata.get(field) or "").strip().strip(",")
+        if name:
+            return name.split(",")[0].split("@")[0].strip(' "')
+    return ""
+
+
+def describe(item: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """One package of the inventory; `requires` are the packages of the same lock that it asks for on Linux."""
+    metadata = item["metadata"]
+    linux = {**default_environment(), "sys_platform": "linux", "platform_system": "Linux", "extra": ""}
+    asked = [Requirement(line) for line in metadata.get("requires_dist", [])]
+    wanted = {
+        canonicalize_name(r.name) for r in asked if not r.marker or r.marker.evaluate({k: str(v) for k, v in linux.items()})
+    }
+    filename, sha256 = file_of(item)
+    return {
+        "file": filename,
+        "licence": licence(metadata),
+        "requires": sorted(wanted & names),
+        "sha256": sha256,
+        "supplier": supplier(metadata),
+        "version": metadata["version"],
+    }
+
+
+def lock_packages() -> None:
+    """Writes what the SBOMs say of each package of the build and of the runner: `{name: …}` as pip's report has it."""
+    items = report(FOLDER / "build.txt") + report(FOLDER / "runner.txt")
+    names = {str(canonicalize_name(item["metadata"]["name"])) for item in items}
+    inventory = {str(canonicalize_name(item["metadata"]["name"])): describe(item, names) for item in items}
+    with files.replacing(FOLDER / "packages.json") as out:
+        out.write(json.dumps(inventory, indent=1, sort_keys=True, ensure_ascii=True).encode("ascii") + b"\n")
+
+
+def main() -> int:
+    """Entry point; the groups are those of pyproject.toml that GROUPS names."""
+    declared = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    for group in (group for group in GROUPS if group in declared):
+        print(f"resolving {group}", flush=True)
+        resolve(group)
+    print("asking for the wheels of every platform", flush=True)
+    lock_wheelhouse()
+    lock_packages()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

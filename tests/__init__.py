@@ -1,0 +1,1 @@
+"""The tests; what they need of each other they import from here."""

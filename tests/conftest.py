@@ -1,0 +1,45 @@
+"""What every test shares: the built kit, and that a skip is a failure in CI."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if threading.current_thread() is threading.main_thread():
+    # who starts the tests in the background, or by nohup, has them ignore what some of them send to the programs that they start
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def dist() -> Path:
+    """The output folder of the build under test: LNM_DIST, else artifacts/lnm."""
+    folder = Path(os.environ.get("LNM_DIST", ROOT / "artifacts/lnm")).resolve()
+    if not (folder / "signing-key.pub").is_file():
+        pytest.fail(f"{folder.name}: no kit was built; run: make bundle", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """The version of this tree."""
+    return (ROOT / "VERSION").read_text(encoding="ascii").strip()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one: a tool that is missing there is a defect of the set-up."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"in CI no test may be skipped: {reason}"
+    return report
