@@ -1,0 +1,117 @@
+"""Runs the two verifiers the same way: a clean environment, bounds on memory and file size, folders of their own to work in."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from tests.faults.keys import Key
+
+LAYOUT = Path(__file__).resolve().parents[2] / "bundle-layout"
+VERIFY_PY, VERIFY_SH = LAYOUT / "verify_kit.py", LAYOUT / "verify.sh"
+PY, SH = "verify_kit.py", "verify.sh"
+BOTH = (PY, SH)
+MEMORY_KIB = 768 * 1024  # no lie may need more (A10)
+FILE_KIB = 512 * 1024  # and none may fill the disk
+PATIENCE_S = 120
+ALL = os.environ.get("LNM_FAULTS") == "all"  # then verify.sh judges also what differs in its container alone
+OUTSIDE = (Path("/tmp/lnm-absolute-lie"), Path("/tmp/lnm-lie"))  # noqa: S108 # where no lie may succeed in writing
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verifier did."""
+
+    exit: int
+    stdout: str
+    stderr: str
+
+
+def key_file(place: Path, keys: Sequence[Key]) -> Path:
+    """Writes all keys into one file, as verify.sh takes them."""
+    return written(place / "keys.pub", b"".join(key.pem for key in keys))
+
+
+def written(path: Path, data: bytes) -> Path:
+    """Writes a file and gives its path."""
+    path.write_bytes(data)
+    return path
+
+
+def command(verifier: str, key_paths: Sequence[Path], kit: Path) -> list[str]:
+    """The command line; verify.sh takes its keys in one file."""
+    if verifier == SH:
+        return ["sh", str(VERIFY_SH), *map(str, key_paths), str(kit)]
+    options = [text for path in key_paths for text in ("--key", str(path))]
+    return [sys.executable, str(VERIFY_PY), *options, str(kit)]
+
+
+def prepare(place: Path, verifier: str, keys: Sequence[Key], kit: Path) -> list[str]:
+    """Writes the key files beside the kit; the command line."""
+    if verifier == SH:
+        return command(verifier, [key_file(place, keys)], kit)
+    paths = [written(place / f"key{number}.pub", key.pem) for number, key in enumerate(keys)]
+    return command(verifier, paths, kit)
+
+
+def environment(place: Path) -> dict[str, str]:
+    """What a verifier needs, its temporary files below `place`."""
+    (place / "tmp").mkdir(exist_ok=True)
+    return {"PATH": os.environ["PATH"], "TMPDIR": str(place / "tmp"), "HOME": str(place / "tmp")}
+
+
+def bounded(arguments: Sequence[str]) -> list[str]:
+    """The command under limits for memory and file size (dash counts files in blocks of 512 bytes)."""
+    return ["sh", "-c", f'ulimit -v {MEMORY_KIB}; ulimit -f {FILE_KIB * 2}; exec "$@"', "bounded", *arguments]
+
+
+def run(arguments: Sequence[str], place: Path) -> Outcome:
+    """Runs a command in an empty folder, and sees to it that nothing is left behind or written anywhere else."""
+    (place / "cwd").mkdir(exist_ok=True)
+    arguments = bounded(arguments)
+    variables = environment(place)
+    before = set(place.iterdir())
+    done = subprocess.run(arguments, cwd=place / "cwd", env=variables, capture_output=True, check=False, timeout=PATIENCE_S)
+    left = [
+        *(place / "tmp").iterdir(),
+        *(place / "cwd").iterdir(),
+        *(set(place.iterdir()) - before),
+        *filter(Path.exists, OUTSIDE),
+    ]
+    if left:
+        raise AssertionError(f"left behind: {left}")
+    return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def verify(verifier: str, place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
+    """Runs one verifier on a kit."""
+    return run(prepare(place, verifier, keys, kit), place)
+
+
+def module() -> ModuleType:
+    """verify_kit.py, imported from its path once."""
+    name = "verify_kit_under_test"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, VERIFY_PY)
+        if spec is None or spec.loader is None:
+            raise ImportError(str(VERIFY_PY))
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+def verify_here(place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
+    """The same verdict of verify_kit.py by its main() in this process: what a process costs is saved, nothing else."""
+    arguments = prepare(place, PY, keys, kit)[2:]
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        code = module().main(arguments)
+    return Outcome(int(code), stdout.getvalue(), stderr.getvalue())

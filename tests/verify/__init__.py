@@ -1,0 +1,1 @@
+"""The verifiers, each by itself, and the stage that runs them all."""
