@@ -1,0 +1,208 @@
+"""The command `lnm`: parses, calls one command, prints, and exits. Nothing else in the runner prints or exits.
+
+Only the standard library is imported here, and little of it: `lnm --help` must not wait for the driver. What argparse says of a
+wrong argument is rephrased so that no value is repeated: it could be a secret that was meant for another option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+from lnm_runner.errors import InputError, RunnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lnm_runner.commands import Result
+
+UNEXPECTED = 1
+CANCELLED = 130
+
+DESCRIPTION = "Applies the Link-Not-Merge migrations of a verified offline kit to MongoDB. Nothing is changed without --execute."
+EPILOG = """\
+environment:
+  CONCELIER_MONGO_URI            where MongoDB is, and as whom
+  CONCELIER_MONGO_PASSWORD_FILE  a file with the password, so that it need not be in the URI
+  CONCELIER_DB                   the database (default: concelier)
+  LNM_TRUSTED_KEY                the public key that a kit must be signed by
+  LNM_EVENTS_TTL_DAYS            how long published events are kept (default: 90; 0: for ever)
+
+exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
+  6 checksum or unsafe archive, 9 another runner is at work, 10 try again, 130 cancelled"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but wrong usage is an error of ours, and it repeats no value."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises InputError.
+
+        Raises: InputError, always.
+        """
+        raise InputError(without_values(message), hint=f"{self.prog} --help")
+
+
+def without_values(message: str) -> str:
+    """A message of argparse less the values that it quotes."""
+    unknown = re.match(r"unrecognized arguments: (.*)", message, re.DOTALL)
+    if unknown:
+        names = [word.split("=")[0] for word in unknown[1].split() if re.match(r"--?[a-z][a-z-]*(=|$)", word)]
+        return f"unknown options: {', '.join(names)}" if names else "too many arguments"
+    wrong = re.match(r"(argument [^:]*): (invalid choice|invalid [a-z]+ value)", message)
+    return f"{wrong[1]}: {wrong[2]}" if wrong else message
+
+
+def parser() -> Parser:
+    """The command line."""
+    common = Parser(add_help=False)
+    # fmt: off
+    common.add_argument("--mongo-uri", metavar="URI", help="where MongoDB is; without a password")
+    common.add_argument("--db", metavar="NAME", help="the database (default: $CONCELIER_DB or concelier)")
+    kit = Parser(add_help=False)
+    kit.add_argument("--kit", metavar="FOLDER", type=Path, help="the unpacked kit")
+    key = Parser(add_help=False)
+    key.add_argument("--key", metavar="PUB", type=Path, action="append", help="a public key that a kit may be signed by")
+    output = Parser(add_help=False)
+    output.add_argument("--json", action="store_true", help="print one JSON object")
+
+    top = Parser(prog="lnm", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
+    top.formatter_class = argparse.RawDescriptionHelpFormatter
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    def command(name: str, summary: str, *parents: Parser, below: Any = commands) -> Parser:
+        made: Parser = below.add_parser(name, help=summary, description=summary, parents=[*parents, output], allow_abbrev=False)
+        return made
+
+    command("status", "what was applied here, by whom, from which kit", common, kit, key)
+    plan = command("plan", "what applying would do; read-only", common, kit, key)
+    plan.add_argument("delivery", nargs="?", metavar="DELIVERY", help="21-101; without it, every delivery in the kit")
+    apply = command("apply", "apply a delivery; without --execute only the plan is printed", common, kit, key)
+    apply.add_argument("delivery", metavar="DELIVERY", help="21-101")
+    apply.add_argument("--execute", action="store_true", help="do it")
+    apply.add_argument("--resume", action="store_true", help="go on where a runner that is surely gone stopped")
+    apply.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="agree to lose so many expired event rows")
+    kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
+    verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
+    verify.add_argument("kit", metavar="KIT", type=Path, help="the kit")
+    # fmt: on
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)
+    try:
+        return answer(arguments)
+    except RunnerError as err:
+        return failed(err, as_json=as_json)
+    except KeyboardInterrupt:
+        tell("cancelled")
+        return CANCELLED
+    except BrokenPipeError:
+        silence(sys.stdout)
+        return CANCELLED
+    except Exception as err:  # noqa: BLE001 - its text may hold anything, so only its kind and place are told
+        place = err.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
+        hint = "report this, with the command that you ran"
+        return failed(RunnerError(f"unexpected: {type(err).__name__} in {where}", hint=hint), as_json=as_json)
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """Runs one command and prints what it found.
+
+    Raises: RunnerError.
+    """
+    top = parser()
+    parsed = top.parse_args(arguments)
+    if parsed.version:
+        import importlib.metadata  # noqa: PLC0415 - it costs a third of `--help`
+
+        say(f"lnm {importlib.metadata.version('lnm-runner')}")
+        return 0
+    if parsed.command is None:
+        top.error("a command is wanted")
+    result = run(parsed)
+    if parsed.json:
+        say(rendered({"ok": True, "command": parsed.command, "exitCode": 0, **result.data}))
+    else:
+        say("\n".join(result.lines))
+    return 0
+
+
+def run(parsed: argparse.Namespace) -> Result:
+    """Imports and runs the module of a command."""
+    from lnm_runner.options import Options  # noqa: PLC0415 - --help does not need it
+
+    given = vars(parsed)
+    if given.get("accept_ttl_deletes", 0) < 0:
+        raise InputError("--accept-ttl-deletes: wanted a number of documents")
+    options = Options(
+        mongo_uri=given.get("mongo_uri"),
+        database=given.get("db"),
+        kit=given.get("kit"),
+        keys=tuple(given.get("key") or ()),
+        json=parsed.json,
+        execute=given.get("execute", False),
+        resume=given.get("resume", False),
+        accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
+        delivery=given.get("delivery"),
+        environment=dict(os.environ),
+        progress=(lambda _: None) if parsed.json else tell,
+    )
+    result: Result = importlib.import_module(f"lnm_runner.commands.{parsed.command}").run(options)
+    return result
+
+
+def failed(err: RunnerError, *, as_json: bool) -> int:
+    """Prints an error and those that were found with it; returns its exit code."""
+    if as_json:
+        others = [other.as_json() for other in err.others]
+        say(rendered({"ok": False, "exitCode": err.exit_code, "error": err.as_json(), "others": others}))
+        return err.exit_code
+    for found in (err, *err.others):
+        tell(f"error: {found.message}")
+        if found.hint:
+            tell(f"  next: {found.hint}")
+    return err.exit_code
+
+
+def rendered(data: Mapping[str, Any]) -> str:
+    """One JSON object; dates in UTC, ids as text."""
+    return json.dumps(data, ensure_ascii=False, indent=2, default=lambda value: getattr(value, "isoformat", value.__str__)())
+
+
+def say(text: str) -> None:
+    """Prints a result, and notices here when nobody reads any more."""
+    print(text, flush=True)
+
+
+def tell(text: str) -> None:
+    """Prints progress or an error; a terminal that has gone away stops nothing."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Sends to nowhere what is still in a stream, so that Python does not fail over it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""`lnm plan [DELIVERY]`: what applying would do.
+
+Read-only: a user with the role `read` is enough, and a standalone server will do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lnm_runner import ledger, migrations, mongo
+from lnm_runner.commands import Result
+from lnm_runner.kit import open_kit
+from lnm_runner.ledger import Entry
+from lnm_runner.migrations import Migration
+from lnm_runner.mongo import Topology
+from lnm_runner.options import Options
+from lnm_runner.planning import Plan
+
+
+def run(options: Options) -> Result:
+    """Plans one delivery, or each that the kit holds.
+
+    Raises: RunnerError.
+    """
+    settings = options.settings
+    kit = open_kit(options.kit_path, options.trusted_keys)
+    wanted = migrations.chosen(kit, options.delivery)
+    with mongo.connect(options) as server:
+        server.require(Topology.REPLICA_SET, Topology.STANDALONE)
+        plans = []
+        for migration in wanted:
+            known = ledger.entry(server.database, migration.id)
+            ledger.check(known, migration)
+            plans.append((migration, known, migration.plan(server.database, settings)))
+    data = {
+        "database": server.database.name,
+        "sharding": server.sharding,
+        "plans": [planned(migration, known, plan) for migration, known, plan in plans],
+    }
+    lines = [line for migration, known, plan in plans for line in described(migration, known, plan)]
+    if server.topology is Topology.STANDALONE:
+        lines.append("this server is a standalone one: it can be planned for, but not migrated")
+    return Result(data, [*lines, f"sharding: {server.sharding}", "Nothing was written."])
+
+
+def planned(migration: Migration, known: Entry, plan: Plan) -> dict[str, Any]:
+    """A plan, for a program."""
+    return {
+        "delivery": migration.delivery,
+        "migration": migration.id,
+        "migrationDigest": migration.digest,
+        "state": known.state,
+        "published": known.is_published,
+        "actions": [action.as_json() for action in plan.actions],
+        "ttlDeletes": plan.ttl_deletes,
+        "notes": list(plan.notes),
+        "nothingToDo": known.is_complete and not plan.actions,
+    }
+
+
+def described(migration: Migration, known: Entry, plan: Plan) -> list[str]:
+    """A plan in words."""
+    lines = [f"{migration.delivery} ({migration.id}): {known.state}", f"  {migration.summary}"]
+    lines += [f"  - {line}" for line in plan.describe()]
+    lines += [f"  note: {note}" for note in plan.notes]
+    if plan.ttl_deletes:
+        lines.append(f"  applying needs --accept-ttl-deletes {plan.ttl_deletes}")
+    if known.is_complete and not plan.actions:
+        return [*lines, "  nothing to do"]
+    if not plan.actions:
+        lines.append("  the schema is as declared already; only the ledger has to be written")
+    return lines

@@ -1,0 +1,164 @@
+"""The one family of errors of the runner: what is wrong, what to do next, and the facts behind it.
+
+Exit codes: decisions §9. A message never holds a URI, a user's credential or the text of an exception of the driver; facts are
+fields, which `--json` prints. Only `cli.main` prints and exits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class RunnerError(Exception):
+    """Base of all errors that an operator can meet; raised itself only for what has no better name."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", facts: Mapping[str, Any] | None = None) -> None:
+        """Keeps what is wrong (`message`) apart from what to do about it (`hint`) and from the values (`facts`)."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.facts = dict(facts or {})
+        self.others: tuple[RunnerError, ...] = ()
+        """Further defects that were found in the same look."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The error as `--json` prints it."""
+        return {"type": type(self).__name__, "message": self.message, "hint": self.hint, **self.facts}
+
+
+class InputError(RunnerError):
+    """An option, a variable or a file is not what it must be."""
+
+    exit_code = 2
+
+
+class CredentialsError(InputError):
+    """The server knows no such user, or not with this password."""
+
+
+class PrivilegeError(InputError):
+    """The user may not do what the command needs."""
+
+
+class TopologyError(InputError):
+    """The server is not of the kind that the command needs."""
+
+
+class PlanError(InputError):
+    """What is in the database, or in the kit, does not allow the migration; nothing was changed."""
+
+
+class IndexConflictError(PlanError):
+    """An index that must be made meets another one in its place."""
+
+    def __init__(self, collection: str, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        """`found` and `wanted` are index specifications; they differ in name or in content."""
+        other = f"its name belongs to {found}" if found.get("name") == name else f"its place is taken by {found}"
+        super().__init__(
+            f"{collection}: the index {name} cannot be made: {other}, wanted is {wanted}",
+            hint=f"if nothing needs the present one: db.{collection}.dropIndex({found.get('name')!r}), then apply again",
+            facts={"collection": collection, "index": name, "found": dict(found), "wanted": dict(wanted)},
+        )
+
+
+class ValidatorConflictError(PlanError):
+    """A collection has a validator that is not ours."""
+
+    def __init__(self, collection: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        """`found` and `wanted` hold validator, validationLevel and validationAction."""
+        super().__init__(
+            f"{collection}: there is another validator: {found}, wanted is {wanted}",
+            hint=f'if nothing needs it: db.runCommand({{collMod: "{collection}", validator: {{}}}}), then apply again',
+            facts={"collection": collection, "found": dict(found), "wanted": dict(wanted)},
+        )
+
+
+class DuplicateKeysError(PlanError):
+    """Documents of a collection do not allow a unique index."""
+
+    def __init__(self, collection: str, index: str, keys: int, examples: Sequence[Mapping[str, Any]]) -> None:
+        """`keys` is how many keys occur more than once; an example is `{key, documents, ids}`."""
+        shown = "; ".join(f"{example['key']} in {example['documents']} documents" for example in examples)
+        super().__init__(
+            f"{collection}: the unique index {index} cannot be made: {keys} keys occur more than once: {shown}",
+            hint="decide which documents stay; nothing was built and nothing was removed",
+            facts={"collection": collection, "index": index, "keys": keys, "examples": [dict(item) for item in examples]},
+        )
+
+
+class TtlFuseError(PlanError):
+    """A TTL index would let documents die that nobody has agreed to lose."""
+
+    def __init__(self, deletes: int, accepted: int) -> None:
+        """Both are numbers of documents."""
+        super().__init__(
+            f"{deletes} documents would be deleted by TTL, {accepted} were accepted",
+            hint=f"keep them with a longer LNM_EVENTS_TTL_DAYS (0 keeps all), or agree: --accept-ttl-deletes {deletes}",
+            facts={"deletes": deletes, "accepted": accepted},
+        )
+
+
+class PreconditionError(PlanError):
+    """Something that an earlier migration makes is not there."""
+
+
+class LedgerError(PlanError):
+    """The ledger tells another story than the kit."""
+
+
+class DigestMismatchError(LedgerError):
+    """An applied migration is not the one in this kit."""
+
+    def __init__(self, migration: str, applied: str, found: str) -> None:
+        """`applied` is the digest in the ledger, `found` the one of the kit."""
+        super().__init__(
+            f"{migration} was applied with the digest {applied}, this kit holds {found}",
+            hint="use the kit that it was applied from; an applied migration is never edited",
+            facts={"migration": migration, "applied": applied, "found": found},
+        )
+
+
+class StoppedError(RunnerError):
+    """A migration stopped half-way; what was done is done, and applying again goes on."""
+
+    exit_code = 3
+
+
+class NotFoundError(RunnerError):
+    """Something that was named is not there."""
+
+    exit_code = 4
+
+
+class SignatureError(RunnerError):
+    """A signature or a signed statement does not say what it must."""
+
+    exit_code = 5
+
+
+class ChecksumError(RunnerError):
+    """Bytes are not the bytes that were signed for."""
+
+    exit_code = 6
+
+
+class LockedError(RunnerError):
+    """Another runner is, or was, at work."""
+
+    exit_code = 9
+
+
+class RetryableError(RunnerError):
+    """The server could not do it now; trying again may help."""
+
+    exit_code = 10
+
+
+def gathered(found: Sequence[RunnerError]) -> RunnerError:
+    """The first of several errors, which carries the others."""
+    first = found[0]
+    first.others = tuple(found[1:])
+    return first

@@ -1,0 +1,97 @@
+"""What the operator asked for: the parsed command line, and the one reading of the environment.
+
+Variables: CONCELIER_MONGO_URI, CONCELIER_MONGO_PASSWORD_FILE and CONCELIER_DB (facts 1.1, decisions §9), LNM_TRUSTED_KEY,
+LNM_EVENTS_TTL_DAYS. Nothing is connected, opened or judged here but the form of the values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lnm_runner.errors import InputError
+from lnm_runner.schema import SECONDS_PER_DAY
+
+DEFAULT_DATABASE = "concelier"
+DEFAULT_EVENTS_TTL_DAYS = 90  # decisions §2
+LONGEST_TTL_S = 2**31 - 1  # what the server stores for a longer one, about 68 years
+LONGEST_TTL_DAYS = LONGEST_TTL_S // SECONDS_PER_DAY
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a migration may depend on beside its own text."""
+
+    events_ttl_days: int
+    """How long a published row of an outbox is kept; 0 keeps it for ever."""
+
+    @property
+    def events_ttl_s(self) -> int | None:
+        """The same in seconds, or None for ever."""
+        return self.events_ttl_days * SECONDS_PER_DAY or None
+
+
+@dataclass(frozen=True)
+class Options:
+    """One call of `lnm`."""
+
+    mongo_uri: str | None = field(default=None, repr=False)
+    """The value of --mongo-uri."""
+    database: str | None = None
+    kit: Path | None = None
+    keys: tuple[Path, ...] = ()
+    json: bool = False
+    execute: bool = False
+    resume: bool = False
+    accept_ttl_deletes: int = 0
+    delivery: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    """Takes one line about what is being done."""
+
+    @property
+    def database_name(self) -> str:
+        """The database, by option, by variable, or by default."""
+        return self.database or self.environment.get("CONCELIER_DB") or DEFAULT_DATABASE
+
+    @property
+    def trusted_keys(self) -> tuple[Path, ...]:
+        """The public keys that a kit may be signed by.
+
+        Raises: InputError where none was named: a kit is never its own authority.
+        """
+        if self.keys:
+            return self.keys
+        named = self.environment.get("LNM_TRUSTED_KEY")
+        if not named:
+            raise InputError(
+                "no key was named that a kit may be signed by",
+                hint="add --key KEY.pub, or set LNM_TRUSTED_KEY; the key must come another way than the kit",
+            )
+        return (Path(named),)
+
+    @property
+    def kit_path(self) -> Path:
+        """The kit.
+
+        Raises: InputError where none was named.
+        """
+        if self.kit is None:
+            raise InputError("no kit was named", hint="add --kit FOLDER, the unpacked kit")
+        return self.kit
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the migrations.
+
+        Raises: InputError.
+        """
+        text = self.environment.get("LNM_EVENTS_TTL_DAYS") or str(DEFAULT_EVENTS_TTL_DAYS)
+        if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > LONGEST_TTL_DAYS:
+            raise InputError(
+                f"LNM_EVENTS_TTL_DAYS: wanted whole days between 0 (keep for ever) and {LONGEST_TTL_DAYS}",
+                hint=f"unset LNM_EVENTS_TTL_DAYS for {DEFAULT_EVENTS_TTL_DAYS} days",
+            )
+        return Settings(int(text))

@@ -1,0 +1,210 @@
+"""Compares what a database holds with what a migration declares; the differences are actions. Read-only.
+
+Rules: (1) what is there as declared is left alone; (2) what is missing is made; (3) a TTL that differs is changed in place;
+(4) anything else that is in the way is an error, with what was found and what was wanted, and is never dropped or replaced;
+(5) all errors are gathered before one is raised; (6) duplicates and TTL deletes are counted before anything is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lnm_runner.actions import Action, ChangeTtl, CreateCollection, CreateIndexes, SetValidator
+from lnm_runner.errors import (
+    DuplicateKeysError,
+    IndexConflictError,
+    PlanError,
+    PreconditionError,
+    ValidatorConflictError,
+    gathered,
+)
+from lnm_runner.forecast import duplicate_keys, ttl_deletes
+from lnm_runner.mongo import Database
+from lnm_runner.options import LONGEST_TTL_S
+from lnm_runner.schema import Collection, Index, Precondition
+
+NO_PART_OF_A_SPECIFICATION = {"v", "ns", "background"}
+"""What the server adds by itself, or took in older versions and ignores."""
+FALSE_BY_DEFAULT = {"unique", "sparse", "hidden"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is to do."""
+
+    actions: tuple[Action, ...]
+    notes: tuple[str, ...] = ()
+    """What was found and needs no action, a sentence each."""
+
+    @property
+    def ttl_deletes(self) -> int:
+        """How many documents the server would delete because of it."""
+        return sum(action.ttl_deletes for action in self.actions)
+
+    def describe(self) -> list[str]:
+        """The plan in words."""
+        return [line for action in self.actions for line in action.describe()]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A collection as it is in the database."""
+
+    options: Mapping[str, Any]
+    indexes: tuple[Mapping[str, Any], ...]
+    """The specifications, as the server lists them."""
+
+
+def plan(database: Database, collections: Sequence[Collection], preconditions: Sequence[Precondition] = ()) -> Plan:
+    """Compares declarations with a database.
+
+    Raises: PlanError carrying every defect that was found.
+    """
+    present = read(database, {collection.name for collection in collections} | {item.collection for item in preconditions})
+    defects: list[PlanError] = []
+    actions: list[Action] = []
+    notes: list[str] = []
+    for precondition in preconditions:
+        notes += check(present.get(precondition.collection), precondition, defects)
+    for collection in collections:
+        actions += compare(database, present.get(collection.name), collection, defects)
+    if defects:
+        raise gathered(defects)
+    return Plan(tuple(actions), tuple(notes))
+
+
+def read(database: Database, names: set[str]) -> dict[str, Found]:
+    """The collections of these names, as far as they are there."""
+    wanted = {"name": {"$in": sorted(names)}}
+    listed = {entry["name"]: entry for entry in database.list_collections(filter=wanted)}
+    found = {}
+    for name, entry in sorted(listed.items()):
+        # a view has no indexes, and asking for them is an error
+        indexes = tuple(dict(index) for index in database[name].list_indexes()) if entry["type"] == "collection" else ()
+        found[name] = Found({"type": entry["type"], **entry["options"]}, indexes)
+    return found
+
+
+def check(found: Found | None, wanted: Precondition, defects: list[PlanError]) -> Iterable[str]:
+    """Looks for an index by its content; a collection that is not there yet needs none."""
+    name = wanted.collection
+    if found is None:
+        yield f"{name} is not there yet, so its index was not checked"
+        return
+    for index in found.indexes:
+        same = list(index["key"].items()) == list(wanted.keys) and bool(index.get("unique")) == wanted.unique
+        if same and not index.get("partialFilterExpression") and not index.get("sparse"):
+            yield f"{name} has the {'unique ' if wanted.unique else ''}index that is needed ({index['name']})"
+            return
+    keys = ", ".join(field for field, _ in wanted.keys)
+    defects.append(
+        PreconditionError(
+            f"{name}: no {'unique ' if wanted.unique else ''}index on ({keys}){wanted.because and ', ' + wanted.because}",
+            hint=wanted.remedy,
+            facts={"collection": name, "wanted": {"key": dict(wanted.keys), "unique": wanted.unique}},
+        )
+    )
+
+
+def compare(database: Database, found: Found | None, wanted: Collection, defects: list[PlanError]) -> Iterable[Action]:
+    """The actions for one collection, in the order in which they must be done."""
+    if found is None:
+        yield CreateCollection(wanted.name, wanted.validator)
+        yield CreateIndexes(wanted.name, wanted.all_indexes, 0)
+        return
+    if found.options["type"] != "collection":
+        message = f"{wanted.name}: found a {found.options['type']}, wanted a collection"
+        defects.append(PlanError(message, hint="rename it, then apply again", facts={"collection": wanted.name}))
+        return
+    yield from compare_validator(found, wanted, defects)
+    missing: list[Index] = []
+    for index in wanted.all_indexes:
+        standing = in_the_way(found.indexes, index)
+        if standing is None:
+            missing.append(index)
+        elif content(standing) != content(index.specification()) or standing["name"] != index.name:
+            defects.append(IndexConflictError(wanted.name, index.name, shown(standing), index.specification()))
+        else:
+            yield from compare_ttl(database, wanted.name, standing, index, defects)
+    if missing:
+        yield from build(database, wanted.name, missing, defects)
+
+
+def compare_validator(found: Found, wanted: Collection, defects: list[PlanError]) -> Iterable[Action]:
+    """Sets a validator where there is none; never replaces one."""
+    if wanted.validator is None:
+        return
+    options = wanted.validator.options()
+    present = {
+        "validator": found.options.get("validator") or {},
+        "validationLevel": found.options.get("validationLevel", "strict"),
+        "validationAction": found.options.get("validationAction", "error"),
+    }
+    if not present["validator"]:
+        yield SetValidator(wanted.name, wanted.validator)
+    elif present != options:
+        defects.append(ValidatorConflictError(wanted.name, present, options))
+
+
+def compare_ttl(
+    database: Database,
+    collection: str,
+    standing: Mapping[str, Any],
+    wanted: Index,
+    defects: list[PlanError],
+) -> Iterable[Action]:
+    """Compares expiries; an index whose expiry is no setting must have none."""
+    seconds = expiry(standing)
+    if seconds == wanted.expire_after_s:
+        return
+    if not wanted.ttl:
+        defects.append(IndexConflictError(collection, wanted.name, shown(standing), wanted.specification()))
+        return
+    shortened = wanted.expire_after_s is not None and (seconds is None or wanted.expire_after_s < seconds)
+    if shortened:
+        yield ChangeTtl(collection, wanted.name, seconds, wanted.expire_after_s, ttl_deletes(database, collection, wanted))
+    else:
+        yield ChangeTtl(collection, wanted.name, seconds, wanted.expire_after_s)
+
+
+def build(database: Database, collection: str, missing: list[Index], defects: list[PlanError]) -> Iterable[Action]:
+    """The missing indexes as one action, after a look at the documents that they will hold."""
+    for index in missing:
+        duplicates = duplicate_keys(database, collection, index) if index.unique else None
+        if duplicates and duplicates.keys:
+            defects.append(DuplicateKeysError(collection, index.name, duplicates.keys, duplicates.examples))
+    forecasts = [ttl_deletes(database, collection, index) for index in missing if index.ttl]
+    documents = database[collection].estimated_document_count()
+    yield CreateIndexes(collection, tuple(missing), documents, tuple(forecasts))
+
+
+def in_the_way(indexes: Iterable[Mapping[str, Any]], wanted: Index) -> Mapping[str, Any] | None:
+    """The index that has the wanted one's name, or that the server would take for the same one (error 85)."""
+    place = content(wanted.specification())
+    same_name = [index for index in indexes if index["name"] == wanted.name]
+    return next(iter(same_name + [index for index in indexes if content(index) == place]), None)
+
+
+def content(specification: Mapping[str, Any]) -> dict[str, Any]:
+    """What an index is, apart from its name and its expiry; the order of the fields counts."""
+    left_out = NO_PART_OF_A_SPECIFICATION | {"name", "expireAfterSeconds", "key"}
+    kept = {
+        name: value
+        for name, value in specification.items()
+        if name not in left_out and not (name in FALSE_BY_DEFAULT and not value)
+    }
+    return {"key": list(specification["key"].items()), **kept}
+
+
+def expiry(specification: Mapping[str, Any]) -> int | None:
+    """The expiry of an index in seconds, or None for never."""
+    seconds = specification.get("expireAfterSeconds")
+    return None if seconds is None or seconds >= LONGEST_TTL_S else int(seconds)
+
+
+def shown(specification: Mapping[str, Any]) -> dict[str, Any]:
+    """A found index as it is shown to the operator."""
+    kept = {name: value for name, value in specification.items() if name not in NO_PART_OF_A_SPECIFICATION}
+    return {**kept, "key": dict(specification["key"])}

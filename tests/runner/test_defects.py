@@ -1,0 +1,163 @@
+"""What is in the way of the schema: found before anything is built, told with both sides, never dropped or replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.runner.fixtures import Site, watched
+from tests.runner.installed import Lnm
+
+pytestmark = pytest.mark.mongod
+
+
+def refused(lnm: Lnm, site: Site) -> dict[str, Any]:
+    """The answer of an apply that is refused and writes nothing."""
+    with watched(site.server) as writes:
+        answer = lnm.apply("--json", wanted=2).json
+    assert writes.oplog == []
+    return answer
+
+
+OTHERS: dict[str, tuple[list[tuple[str, int]], dict[str, Any]]] = {
+    "other_keys": ([("tenantId", 1), ("source", 1)], {"unique": True}),
+    "other_order": ([("tenantId", 1), ("source", 1), ("advisoryId", 1)], {"unique": True}),
+    "not_unique": ([("tenantId", 1), ("advisoryId", 1), ("source", 1)], {}),
+    "descending": ([("tenantId", 1), ("advisoryId", 1), ("source", -1)], {"unique": True}),
+    "hidden": ([("tenantId", 1), ("advisoryId", 1), ("source", 1)], {"unique": True, "hidden": True}),
+    "sparse": ([("tenantId", 1), ("advisoryId", 1), ("source", 1)], {"unique": True, "sparse": True}),
+    "partial": (
+        [("tenantId", 1), ("advisoryId", 1), ("source", 1)],
+        {"unique": True, "partialFilterExpression": {"source": {"$exists": True}}},
+    ),
+    "collation": ([("tenantId", 1), ("advisoryId", 1), ("source", 1)], {"unique": True, "collation": {"locale": "de"}}),
+    "dying": ([("tenantId", 1)], {"expireAfterSeconds": 5}),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_an_index_of_the_same_name_with_another_specification_is_an_error_with_both(lnm: Lnm, site: Site, case: str) -> None:
+    keys, options = OTHERS[case]
+    site.database["advisory_linksets"].create_index(keys, name="lnm_ls_advisory_unique", **options)
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "IndexConflictError"
+    assert (error["collection"], error["index"]) == ("advisory_linksets", "lnm_ls_advisory_unique")
+    assert error["found"]["key"] == dict(keys)
+    assert error["wanted"]["key"] == {"tenantId": 1, "advisoryId": 1, "source": 1}
+    assert "dropIndex('lnm_ls_advisory_unique')" in error["hint"]
+
+
+def test_an_index_that_must_not_expire_and_does_is_an_error(lnm: Lnm, site: Site) -> None:
+    site.database["lnm_object_map"].create_index("status", name="lnm_map_status", expireAfterSeconds=5)
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "IndexConflictError"
+    assert error["found"]["expireAfterSeconds"] == 5
+    assert "expireAfterSeconds" not in error["wanted"]
+
+
+def test_an_equal_index_of_another_name_is_an_error_with_both(lnm: Lnm, site: Site) -> None:
+    """The server would refuse to build ours beside it, half-way through (code 85)."""
+    site.database["advisory_linkset_events"].create_index("publishedAt")
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "IndexConflictError"
+    assert error["found"]["name"] == "publishedAt_1"
+    assert error["wanted"]["name"] == "lnm_ls_events_ttl"
+    assert "dropIndex('publishedAt_1')" in error["hint"]
+
+
+def test_another_validator_is_never_replaced(lnm: Lnm, site: Site) -> None:
+    theirs = {"$jsonSchema": {"required": ["tenantId"]}}
+    site.database.create_collection("advisory_observations", validator=theirs)
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "ValidatorConflictError"
+    assert error["found"] == {"validator": theirs, "validationLevel": "strict", "validationAction": "error"}
+    assert error["wanted"]["validationLevel"] == "moderate"
+
+
+def test_a_collection_without_a_validator_gets_ours(lnm: Lnm, site: Site) -> None:
+    site.database["advisory_linksets"].insert_one({"old": True})
+
+    lnm.apply()
+
+    options = site.database["advisory_linksets"].options()
+    assert options["validationLevel"] == "moderate"
+    assert "observations" in options["validator"]["$jsonSchema"]["required"]
+
+
+def test_a_view_in_the_place_of_a_collection_is_an_error(lnm: Lnm, site: Site) -> None:
+    site.database["elsewhere"].insert_one({})
+    site.database.create_collection("advisory_linksets", viewOn="elsewhere", pipeline=[])
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "PlanError"
+    assert "found a view, wanted a collection" in error["message"]
+
+
+def test_duplicates_are_counted_and_shown_before_anything_is_built(lnm: Lnm, site: Site) -> None:
+    twice = {"tenantId": "t", "advisoryId": "CVE-1", "source": "nvd"}
+    site.database["advisory_linksets"].insert_many([{**twice, "_id": n} for n in range(3)])
+    site.database["advisory_linksets"].insert_many([{**twice, "advisoryId": "CVE-2", "_id": n} for n in (7, 8)])
+    site.database["advisory_linksets"].insert_one({**twice, "advisoryId": "CVE-3", "_id": 9})
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "DuplicateKeysError"
+    assert error["keys"] == 2
+    assert error["examples"] == [
+        {"key": twice, "documents": 3, "ids": ["0", "1", "2"]},
+        {"key": {**twice, "advisoryId": "CVE-2"}, "documents": 2, "ids": ["7", "8"]},
+    ]
+
+
+def test_documents_that_both_lack_a_field_of_a_unique_index_are_duplicates(lnm: Lnm, site: Site) -> None:
+    site.database["advisory_linkset_tombstones"].insert_many([{"tenantId": "t"}, {"tenantId": "t", "legacyAdvisoryKey": None}])
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "DuplicateKeysError"
+    assert error["examples"][0]["key"] == {"tenantId": "t", "legacyAdvisoryKey": None}
+
+
+def test_every_defect_is_told_at_once(lnm: Lnm, site: Site) -> None:
+    site.database["advisory_raw"].insert_one({})
+    site.database.create_collection("advisory_observations", validator={"a": 1})
+    site.database["lnm_object_map"].create_index("other", name="lnm_map_sha256")
+
+    answer = refused(lnm, site)
+
+    assert answer["error"]["type"] == "PreconditionError"
+    assert [other["type"] for other in answer["others"]] == ["ValidatorConflictError", "IndexConflictError"]
+    assert lnm.plan(wanted=2).stderr.count("error: ") == 3
+
+
+RAW_KEYS = [("source.vendor", 1), ("upstream.upstream_id", 1), ("upstream.content_hash", 1), ("tenant", 1)]
+
+
+@pytest.mark.parametrize("name", ["their_own_name", "advisory_raw_idempotency"])
+def test_the_idempotency_index_of_advisory_raw_is_found_by_its_content(lnm: Lnm, site: Site, name: str) -> None:
+    site.database["advisory_raw"].create_index(RAW_KEYS, unique=True, name=name)
+
+    answer = lnm.apply("--json").json
+
+    assert answer["notes"] == [f"advisory_raw has the unique index that is needed ({name})"]
+    assert set(site.database["advisory_raw"].index_information()) == {"_id_", name}
+
+
+@pytest.mark.parametrize("options", [{}, {"unique": True, "sparse": True}], ids=["not_unique", "sparse"])
+def test_without_the_idempotency_index_nothing_is_applied(lnm: Lnm, site: Site, options: dict[str, Any]) -> None:
+    site.database["advisory_raw"].create_index(RAW_KEYS, **options)
+
+    error = refused(lnm, site)["error"]
+
+    assert error["type"] == "PreconditionError"
+    assert "20251028_advisory_raw_idempotency_index" in error["hint"]

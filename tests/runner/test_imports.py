@@ -1,0 +1,41 @@
+"""Which way the arrows point: migrations import the runner; the runner imports the driver and the standard library."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNER = ROOT / "runner/src/lnm_runner"
+DRIVER = {"pymongo", "bson"}  # both come from the distribution pymongo
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names.add((node.module or "").split(".")[0])
+    return names - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("path", sorted(RUNNER.rglob("*.py")), ids=lambda path: path.relative_to(RUNNER).as_posix())
+def test_the_runner_imports_the_driver_and_the_standard_library(path: Path) -> None:
+    assert imported(path) <= {"lnm_runner", *DRIVER}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bundle-layout/migrations").rglob("*.py")), ids=lambda path: path.parent.name)
+def test_a_migration_imports_the_runner_alone(path: Path) -> None:
+    assert imported(path) <= {"lnm_runner"}
+
+
+def test_the_command_line_imports_no_driver() -> None:
+    """`lnm --help` must not wait for it."""
+    assert imported(RUNNER / "cli.py") == {"lnm_runner"}
+    assert imported(RUNNER / "errors.py") == set()
