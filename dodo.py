@@ -1,0 +1,277 @@
+"""What is built, from what: one row for each file below artifacts/lnm/. `doit bundle` makes all of it.
+
+Rows stand in the order in which data flows: payload, statements about it, checksums, signatures, manifest, tarball.
+The code of a step is in the module that the row names; what a row is, in scripts/artefact.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from doit.exceptions import InvalidDodoFile
+
+from scripts import (
+    checksums,
+    files,
+    keys,
+    layout,
+    manifest,
+    provenance,
+    release,
+    runner_wheel,
+    sbom,
+    sbom_kit,
+    sbom_tooling,
+    signing,
+    statement,
+    tarball,
+    wheelhouse,
+)
+from scripts.artefact import TOOL_LOCK, WORK, Artefact, ByContent, Reads, prepare, prune, require, stale
+from scripts.errors import KitError
+from scripts.reporter import BuildReporter
+
+INPUTS = ("bundle-layout", "runner", "scripts", "requirements", "dodo.py", "LICENSE", "SOURCE_DATE_EPOCH", "VERSION")
+DIST = Path("artifacts/lnm")
+LAYOUT = Path("bundle-layout")
+RUNNER = Path("runner")
+
+try:
+    RELEASE = release.read(os.environ, INPUTS)
+    LAYOUT_NAMES = layout.names(LAYOUT)
+    RUNNER_FILES = tuple(RUNNER / path for path in files.listing(RUNNER))
+    WHEELS = wheelhouse.read_lock()
+except KitError as err:
+    raise InvalidDodoFile(str(err)) from None
+
+KEY = keys.source(os.environ)
+EPOCH = RELEASE.epoch
+KIT_NAME = f"concelier-lnm-{RELEASE.version}"
+KIT = DIST / KIT_NAME
+FACTS: dict[str, Any] = {
+    **dataclasses.asdict(RELEASE),
+    "source": RELEASE.source.statement(),
+    "created_at": RELEASE.created_at,
+}
+PUBLIC = DIST / "signing-key.pub"
+SIGNED: dict[str, Any] = {"uses": {"key": KEY}}
+
+# ---- P, the payload: the same bytes on every machine
+RUNNER_WHEEL = KIT / "runner/wheelhouse" / runner_wheel.name(RELEASE.version)
+WHEELHOUSE = (RUNNER_WHEEL, *(KIT / "runner/wheelhouse" / wheel.filename for wheel in WHEELS))
+PAYLOAD_ROWS = (
+    *(
+        Artefact("layout", KIT / name, layout.write, {"source": LAYOUT / name}, mode=layout.mode(name), name=name)
+        for name in LAYOUT_NAMES
+    ),
+    Artefact("layout", KIT / "LICENSE", layout.write, {"source": Path("LICENSE")}),
+    Artefact(
+        "runner",
+        RUNNER_WHEEL,
+        runner_wheel.write,
+        {"sources": (*RUNNER_FILES, LAYOUT / "verify_kit.py", Path("VERSION"))},
+        {"project": RUNNER, "filename": RUNNER_WHEEL.name},
+    ),
+    *(
+        Artefact(
+            "wheelhouse",
+            KIT / "runner/wheelhouse" / wheel.filename,
+            wheelhouse.write,
+            {"lock": wheelhouse.LOCK},
+            {"filename": wheel.filename, "fetched": wheel.sha256},
+        )
+        for wheel in WHEELS
+    ),
+    Artefact("runner", KIT / "runner/requirements.txt", wheelhouse.write_requirements, {"wheels": WHEELHOUSE}),
+    Artefact(
+        "sbom",
+        KIT / "sbom/lnm-tooling.spdx.json",
+        sbom_tooling.write,
+        {"lock": TOOL_LOCK, "inventory": sbom.INVENTORY},
+        {"version": RELEASE.version, "epoch": EPOCH},
+    ),
+)
+LISTED_BY_SBOM = tuple(row.target for row in PAYLOAD_ROWS)
+KIT_SBOM = Artefact(
+    "sbom",
+    KIT / sbom_kit.ITSELF,
+    sbom_kit.write,
+    {"tree": LISTED_BY_SBOM, "inventory": sbom.INVENTORY},
+    {"base": KIT, "kit_name": KIT_NAME, "version": RELEASE.version, "epoch": EPOCH},
+)
+PAYLOAD = (*LISTED_BY_SBOM, KIT_SBOM.target)
+PAYLOAD_SUMS = WORK / "payload.sums"
+RECORDS = tuple(row.record for row in (*PAYLOAD_ROWS, KIT_SBOM))
+
+# ---- A, the statements about it; E, the envelope
+SLSA, SPDX = WORK / "slsa-provenance.json", WORK / "spdx.json"
+ATTESTATIONS = (KIT / "attestations/slsa-provenance.dsse.json", KIT / "attestations/spdx.dsse.json")
+SUMS, MANIFEST = KIT / "SHA256SUMS", KIT / "manifest.json"
+KIT_ROWS = (
+    *PAYLOAD_ROWS,
+    KIT_SBOM,
+    Artefact("checksums", PAYLOAD_SUMS, checksums.write_tree, {"tree": PAYLOAD}, {"base": KIT}),
+    Artefact("key", PUBLIC, keys.write_public, {}, uses={"key": KEY}, uptodate=(lambda: keys.is_current(KEY, PUBLIC),)),
+    Artefact(
+        "attestations",
+        SLSA,
+        provenance.write_kit,
+        {"payload": PAYLOAD_SUMS, "records": RECORDS, "lock": TOOL_LOCK},
+        {"kit_name": KIT_NAME, "release": FACTS},
+    ),
+    Artefact(
+        "attestations",
+        SPDX,
+        statement.write_spdx,
+        {"payload": PAYLOAD_SUMS, "sbom": KIT_SBOM.target},
+        {"kit_name": KIT_NAME},
+    ),
+    Artefact("attestations", ATTESTATIONS[0], signing.write_dsse, {"statement": SLSA, "public": PUBLIC}, **SIGNED),
+    Artefact("attestations", ATTESTATIONS[1], signing.write_dsse, {"statement": SPDX, "public": PUBLIC}, **SIGNED),
+    Artefact(
+        "checksums",
+        SUMS,
+        checksums.write_joined,
+        {"payload": PAYLOAD_SUMS, "attestations": ATTESTATIONS},
+        {"base": KIT},
+    ),
+    Artefact("signatures", KIT / "SHA256SUMS.sig", signing.write_sig, {"blob": SUMS, "public": PUBLIC}, **SIGNED),
+    Artefact(
+        "signatures",
+        KIT / "SHA256SUMS.sigstore.json",
+        signing.write_blob_bundle,
+        {"blob": SUMS, "sig": KIT / "SHA256SUMS.sig", "public": PUBLIC},
+    ),
+    Artefact(
+        "manifest",
+        MANIFEST,
+        manifest.write,
+        {
+            "sums": SUMS,
+            "payload": PAYLOAD_SUMS,
+            "migrations": tuple(path for path in PAYLOAD if path.name == "migration.py"),
+        },
+        {"base": KIT, "release": FACTS, "trust": "dev" if KEY.is_development else "key"},
+    ),
+    Artefact("manifest", KIT / "manifest.dsse.json", signing.write_dsse, {"statement": MANIFEST, "public": PUBLIC}, **SIGNED),
+    Artefact(
+        "manifest",
+        KIT / "manifest.sigstore.json",
+        signing.write_bundled_dsse,
+        {"dsse": KIT / "manifest.dsse.json", "public": PUBLIC},
+    ),
+)
+TREE = tuple(sorted(row.target for row in KIT_ROWS if row.target.is_relative_to(KIT)))
+
+# ---- the archives, and what stands beside each of them
+KIT_TARBALL = Artefact(
+    "tarball",
+    DIST / f"lnm-offline-kit-{RELEASE.version}.tar.gz",
+    tarball.write,
+    {"tree": TREE},
+    {"root": KIT_NAME, "base": KIT, "epoch": EPOCH, "executable": layout.EXECUTABLE},
+)
+DELIVERY_TREES = {
+    "21-101": ("LICENSE", "migrations/21-101/"),
+    "21-102": ("LICENSE", "migrations/21-102/"),
+    "21-103": ("LICENSE", "migrations/21-103/", "seeds/object-store/"),
+}
+DELIVERY_BUNDLES = tuple(
+    Artefact(
+        "deliveries",
+        DIST / f"lnm-{delivery}-{RELEASE.version}.tar.gz",
+        tarball.write,
+        {"tree": tuple(path for path in PAYLOAD if path.relative_to(KIT).as_posix().startswith(names))},
+        {"root": f"lnm-{delivery}-{RELEASE.version}", "base": KIT, "epoch": EPOCH},
+    )
+    for delivery, names in DELIVERY_TREES.items()
+)
+
+
+def beside(archive: Artefact, records: tuple[Path, ...]) -> Iterator[Artefact]:
+    """The rows of what stands beside an archive: signature, bundle, provenance."""
+    file, group = archive.target, archive.group
+    sig, claim = Path(f"{file}.sig"), WORK / f"{file.name}.provenance.json"
+    sealed = Path(f"{file}.provenance.sigstore.json")
+    yield Artefact(group, sig, signing.write_sig, {"blob": file, "public": PUBLIC}, **SIGNED)
+    bundle = Path(f"{file}.sigstore.json")
+    yield Artefact(group, bundle, signing.write_blob_bundle, {"blob": file, "sig": sig, "public": PUBLIC})
+    reads: dict[str, Reads] = {"file": file, "records": (*records, archive.record), "lock": TOOL_LOCK}
+    yield Artefact(group, claim, provenance.write_file, reads, {"release": FACTS})
+    yield Artefact(group, sealed, signing.write_dsse_bundle, {"statement": claim, "public": PUBLIC}, **SIGNED)
+
+
+def records_of(archive: Artefact) -> tuple[Path, ...]:
+    """The records of the tasks that made what is packed in an archive."""
+    return tuple(row.record for row in KIT_ROWS if row.target in archive.inputs)
+
+
+ARTEFACTS = (
+    *KIT_ROWS,
+    KIT_TARBALL,
+    Artefact("tarball", Path(f"{KIT_TARBALL.target}.sha256"), checksums.write_single, {"file": KIT_TARBALL.target}),
+    *beside(KIT_TARBALL, records_of(KIT_TARBALL)),
+    *(row for bundle in DELIVERY_BUNDLES for row in (bundle, *beside(bundle, records_of(bundle)))),
+    *(Artefact("verifiers", DIST / name, layout.write, {"source": LAYOUT / name}, mode=0o755) for name in layout.EXECUTABLE),
+)
+GROUPS = {
+    "layout": "the files of the kit that are written by hand: bundle-layout/ and LICENSE",
+    "runner": "the runner's wheel, and the requirements file of the wheelhouse",
+    "wheelhouse": "each wheel that the runner needs, by the hash in requirements/wheelhouse.lock",
+    "sbom": "SPDX 2.3 documents for the tooling and the kit",
+    "checksums": "SHA256SUMS and its part that no signature changes",
+    "key": "the public half of the signing key; makes a development key where none is named",
+    "attestations": "SLSA provenance and the SPDX statement, each a DSSE",
+    "signatures": "the signature over SHA256SUMS and its Sigstore bundle",
+    "manifest": "the manifest, its DSSE and its bundle",
+    "tarball": "the offline kit as one file, and what stands beside it",
+    "deliveries": "a signed bundle for each of 21-101, 21-102, 21-103",
+    "verifiers": "verify_kit.py and verify.sh beside the kit, so that nothing has to come out of an unverified one",
+}
+STATE = WORK / "doit.sqlite3"
+TARGETS = (*(path for row in ARTEFACTS for path in (row.target, row.record)), STATE, Path(f"{STATE}-journal"))
+OUTPUT_FOLDERS = (DIST, WORK)
+
+try:
+    require(ARTEFACTS)
+    prepare(STATE)
+except KitError as err:
+    raise InvalidDodoFile(str(err)) from None
+
+BuildReporter.summary_of = KIT
+DOIT_CONFIG = {
+    "default_tasks": ["bundle"],
+    "check_file_uptodate": ByContent,
+    "backend": "sqlite3",
+    "dep_file": str(STATE),
+    "reporter": BuildReporter,
+    "verbosity": 2,
+}
+
+
+def task_artefacts() -> Iterator[dict[str, Any]]:
+    """Every file below artifacts/lnm/, rebuilt when what it reads, or it itself, has changed.
+
+    The groups are «up to date» by themselves, so that doit has nothing to write down of a run that made nothing.
+    """
+    for group, doc in GROUPS.items():
+        yield {"basename": group, "name": None, "doc": doc, "uptodate": [True]}
+    for artefact in ARTEFACTS:
+        yield artefact.task()
+
+
+def task_prune() -> dict[str, Any]:
+    """Removes from the output folders what nothing makes any more."""
+    return {
+        "actions": [(prune, (OUTPUT_FOLDERS, TARGETS))],
+        "uptodate": [lambda: not stale(OUTPUT_FOLDERS, TARGETS)],
+    }
+
+
+def task_bundle() -> dict[str, Any]:
+    """The signed offline kit and everything beside it (the default)."""
+    return {"actions": None, "task_dep": ["prune", *GROUPS], "uptodate": [True]}

@@ -1,0 +1,51 @@
+"""Every check of the project, each in an environment of its own; `nox -l` lists them. Bodies only run `python -m …`.
+
+doit makes, nox proves: the `verify` session reads what lies in artifacts/lnm/ and builds nothing.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "verify", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.stop_on_first_error = True
+nox.options.error_on_missing_interpreters = True
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Installs one hash-locked group into the session's environment."""
+    session.install("--require-hashes", "--only-binary", ":all:", "-r", f"requirements/{group}.txt")
+
+
+@nox.session
+def verify(session: nox.Session) -> None:
+    """The verify stage over artifacts/lnm: runner tests, signatures by three tools, checksums, statements, SBOMs, inventory."""
+    install(session, "verify")
+    session.run("python", "-m", "scripts.verify", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/runner", "tests/migrations", env={"LNM_DIST": "artifacts/lnm"})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test, with the kit built first where it is not fresh."""
+    install(session, "test")
+    session.run("doit", "bundle")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff and mypy over everything in Python."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy", "scripts", "runner/src", "bundle-layout/verify_kit.py", "tests", "dodo.py", "noxfile.py")
+    session.run("mypy", "bundle-layout/migrations/21-101/migration.py")  # its folder's name is no package's
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Resolves every lock anew (needs the registries); look at the diff before you commit it."""
+    install(session, "lock")
+    session.run("python", "-m", "scripts.lock")

@@ -1,0 +1,87 @@
+"""Makes `manifest.json`: the signed statement that a verifier and an operator read first.
+
+Format: docs/kit-format.md («The files of E»); predicate type of facts 4.1. It says what the kit is, what it holds,
+and what it does not hold and why.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scripts import checksums, files, statement
+from scripts.errors import InputError
+
+PREDICATE = "https://stella-ops.org/attestations/offline-update/1"
+MIGRATION_ID = re.compile(rb'^ID(?:: Final)? = "([A-Za-z0-9_]+)"$', re.MULTILINE)
+DELIVERIES = ("21-101", "21-102", "21-103")
+ABSENT = {
+    "21-102": "the backfill is not in this version; nothing of it is applied",
+    "21-103": "the move of raw payloads to an object store is not in this version",
+    "image": "the runner image is not in this version; install the runner from runner/wheelhouse",
+    "monitoring": "alert rules and dashboard are not in this version",
+    "runbook": "the runbook is not in this version; migrations/21-101/README.md says how to apply it",
+    "seeds": "placeholder: no object-store seeds are in this version",
+}
+PARTS = ("image", "monitoring", "runbook", "seeds")
+
+
+def digest(sums: dict[str, str], delivery: str) -> str:
+    """The migration digest (decisions §3): SHA-256 of the lines of a delivery's folder, its README.md apart."""
+    folder = f"migrations/{delivery}/"
+    return checksums.root_hash(
+        checksums.render({name: sums[name] for name in sums if name.startswith(folder) and name != f"{folder}README.md"})
+    )
+
+
+def migration_id(source: bytes, name: str) -> str:
+    """The migration's id, read from its text; migrations are never run to build.
+
+    Raises: InputError.
+    """
+    found = MIGRATION_ID.findall(source)
+    if len(found) != 1:
+        raise InputError(f'{name}: found {len(found)} lines «ID = "…"», wanted one', hint="see migrations/21-101/migration.py")
+    return str(found[0].decode("ascii"))
+
+
+def deliveries(sums: dict[str, str], migrations: dict[str, bytes]) -> list[dict[str, str]]:
+    """One row a delivery: `ready` when the kit holds its migration, else `absent` with the reason."""
+    rows = []
+    for delivery in DELIVERIES:
+        name = f"migrations/{delivery}/migration.py"
+        if name in sums:
+            identity = migration_id(migrations[name], name)
+            rows.append({"digest": digest(sums, delivery), "id": delivery, "migration": identity, "status": "ready"})
+        else:
+            rows.append({"id": delivery, "reason": ABSENT[delivery], "status": "absent"})
+    return rows
+
+
+def write(
+    out: BinaryIO,
+    *,
+    sums: Path,
+    payload: Path,
+    migrations: tuple[Path, ...],
+    base: Path,
+    release: dict[str, Any],
+    trust: str,
+) -> None:
+    """Writes the manifest over a finished SHA256SUMS."""
+    data = files.read_bytes(sums)
+    listed = checksums.parse(data, sums.name)
+    sources = {path.relative_to(base).as_posix(): files.read_bytes(path) for path in migrations}
+    predicate = {
+        "channel": release["channel"],
+        "created_at": release["created_at"],
+        "deliveries": deliveries(listed, sources),
+        "parts": [{"id": part, "reason": ABSENT[part], "status": "absent"} for part in PARTS],
+        "rootHash": checksums.root_hash(files.read_bytes(payload)),
+        "source": release["source"],
+        "trust": trust,
+        "version": release["version"],
+    }
+    subjects = [("SHA256SUMS", checksums.root_hash(data)), *listed.items()]
+    out.write(statement.render(subjects, PREDICATE, predicate))

@@ -1,0 +1,118 @@
+"""Makes SLSA provenance (slsa.dev/provenance/v1) from the records that the steps left when doit ran them.
+
+Every task behind the subject is in it with the files it read and wrote, their hashes, its settings and its tools.
+Times are not recorded. No SLSA level above 1 is claimed: whoever holds the machine could write anything here, so it
+says what happened and does not prove it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scripts import canonical, checksums, files, statement
+from scripts.errors import InputError
+from scripts.wheelhouse import Wheel
+
+BUILD_TYPE = "https://stella-ops.org/lnm/doit-build/v1"
+BUILDER = "https://stella-ops.org/lnm/builder/doit"
+LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+
+
+def read_records(records: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """The records, in the order of the tasks' names."""
+    read = [canonical.read(files.read_bytes(path), path.name) for path in records]
+    return sorted(read, key=lambda record: str(record["task"]))
+
+
+def tool_versions(lock: Path) -> dict[str, str]:
+    """The version of each package of the build's lock that is installed, and the Python it runs in."""
+    versions = {"python": platform.python_version()}
+    for name in LOCKED.findall(files.read_bytes(lock).decode("ascii", "replace")):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a package for another platform
+    return versions
+
+
+def dependencies(records: list[dict[str, Any]], release: dict[str, Any]) -> list[dict[str, Any]]:
+    """What came from outside the build: every file that a task read and none wrote, every wheel fetched, the commit."""
+    made = {name for record in records for name in record["outputs"]}
+    found: dict[str, str] = {}
+    for record in records:
+        found |= {f"file:{name}": sha256 for name, sha256 in record["inputs"].items() if name not in made}
+        found |= {f"file:{name}": sha256 for name, sha256 in record["code"].items()}
+        found |= {f"file:{name}": value for name, value in record["tools"].items() if "/" in name}
+        if "fetched" in record["settings"]:
+            wheel = Wheel(record["settings"]["filename"], record["settings"]["fetched"])
+            found[wheel.purl] = wheel.sha256
+    listed: list[dict[str, Any]] = [{"digest": {"sha256": found[uri]}, "uri": uri} for uri in sorted(found)]
+    commit = release["source"]["commit"]
+    return [{"digest": {"gitCommit": commit}, "uri": "git+file:."}, *listed] if commit else listed
+
+
+def predicate(records: list[dict[str, Any]], release: dict[str, Any], lock: Path) -> dict[str, Any]:
+    """The provenance itself."""
+    return {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {"channel": release["channel"], "version": release["version"]},
+            "internalParameters": {
+                "source": release["source"],
+                "sourceDateEpoch": release["epoch"],
+                "tasks": records,
+            },
+            "resolvedDependencies": dependencies(records, release),
+        },
+        "runDetails": {"builder": {"id": BUILDER, "version": tool_versions(lock)}},
+    }
+
+
+def write_kit(
+    out: BinaryIO,
+    *,
+    payload: Path,
+    records: tuple[Path, ...],
+    lock: Path,
+    kit_name: str,
+    release: dict[str, Any],
+) -> None:
+    """Provenance of the kit's payload: subject = the kit's name and rootHash.
+
+    Raises: InputError where a file of the payload has no record, or another hash than its record.
+    """
+    read = read_records(records)
+    made = {name: sha256 for record in read for name, sha256 in record["outputs"].items()}
+    listed = checksums.parse(files.read_bytes(payload), payload.name)
+    refuse_unrecorded([name for name, sha256 in listed.items() if not any_ends(made, f"{kit_name}/{name}", sha256)])
+    subject = [statement.kit_subject(kit_name, payload)]
+    out.write(statement.render(subject, statement.SLSA, predicate(read, release, lock)))
+
+
+def refuse_unrecorded(names: list[str]) -> None:
+    """Stops where there is something of which no task says that it made it so.
+
+    Raises: InputError naming all of it.
+    """
+    if names:
+        raise InputError(f"no task recorded these files as they are: {', '.join(names)}", hint="doit forget && doit bundle")
+
+
+def any_ends(made: dict[str, str], name: str, sha256: str) -> bool:
+    """True when some task recorded a file of that name and hash."""
+    return any(path.endswith(f"/{name}") and value == sha256 for path, value in made.items())
+
+
+def write_file(out: BinaryIO, *, file: Path, records: tuple[Path, ...], lock: Path, release: dict[str, Any]) -> None:
+    """Provenance of one file beside the kit: subject = its name and SHA-256.
+
+    Raises: InputError where the file has no record, or another hash than its record.
+    """
+    read, sha256 = read_records(records), files.sha256_of(file)
+    made = {name: value for record in read for name, value in record["outputs"].items()}
+    refuse_unrecorded([] if any_ends(made, file.name, sha256) else [file.name])
+    out.write(statement.render([(file.name, sha256)], statement.SLSA, predicate(read, release, lock)))

@@ -1,0 +1,162 @@
+"""SPDX 2.3 documents by spdx-tools, the same bytes on every machine: what the two SBOMs of the kit have in common.
+
+Authority: SPDX specification 2.3, clauses 6 (creation), 7 (package), 8 (file), 11 (relationship). Packages come from
+`requirements/packages.json`, files from their bytes, the time from SOURCE_DATE_EPOCH; nothing is read from the
+environment that builds. Every document is validated by spdx-tools before it is written, in canonical JSON.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts import canonical, files
+from scripts.errors import InputError
+from scripts.wheelhouse import Wheel
+
+if TYPE_CHECKING:
+    from spdx_tools.spdx.model import Document, Package, Relationship, SpdxNone
+
+INVENTORY = Path("requirements/packages.json")
+NAMESPACE = "https://stella-ops.org/lnm/spdx"
+AUTHOR = "StellaOps Concelier"
+OUR_LICENCE = "Apache-2.0"
+FIELDS = frozenset({"file", "licence", "requires", "sha256", "supplier", "version"})
+
+
+@dataclass(frozen=True)
+class Component:
+    """A package as an SBOM shows it."""
+
+    spdx_id: str
+    name: str
+    version: str
+    supplier: str
+    licence: str
+    """An SPDX expression, or NOASSERTION."""
+    sha256: str = ""
+    """Of the file named by `filename`; empty for a package that is no file."""
+    filename: str = ""
+    purl: str = ""
+
+
+def read_inventory(inventory: Path) -> dict[str, dict[str, Any]]:
+    """What the lock knows of each package: `{name: {version, licence, supplier, file, sha256, requires}}`.
+
+    Raises: InputError naming each package that lacks a field.
+    """
+    hint = "git checkout requirements; or nox -s lock"
+    found = canonical.read(files.read_bytes(inventory), str(inventory))
+    if not isinstance(found, dict) or not found:
+        raise InputError(f"{inventory}: no packages in it", hint=hint)
+    bad = [name for name, known in found.items() if not isinstance(known, dict) or FIELDS - set(known)]
+    if bad:
+        raise InputError(f"{inventory}: wanted {', '.join(sorted(FIELDS))} of each package: {', '.join(bad)}", hint=hint)
+    return found
+
+
+def pypi_component(name: str, known: Mapping[str, Any], *, filename: str = "", sha256: str = "") -> Component:
+    """A package of the index; the file that the inventory names unless another is given."""
+    filename, sha256 = filename or known["file"], sha256 or known["sha256"]
+    return Component(
+        spdx_id=f"SPDXRef-Package-{name}-{sha256[:12]}",
+        name=name,
+        version=known["version"],
+        supplier=known["supplier"],
+        licence=known["licence"],
+        sha256=sha256,
+        filename=filename,
+        purl=Wheel(filename, sha256).purl,
+    )
+
+
+def licence_of(component: Component) -> Any:
+    """A package's licence expression as spdx-tools holds it.
+
+    Raises: InputError where it is no expression.
+    """
+    from license_expression import ExpressionError
+    from spdx_tools.common.spdx_licensing import spdx_licensing
+    from spdx_tools.spdx.model import SpdxNoAssertion
+
+    if component.licence in ("", "NOASSERTION"):
+        return SpdxNoAssertion()
+    try:
+        return spdx_licensing.parse(component.licence)
+    except ExpressionError as err:
+        message = f"{component.name}: licence {component.licence!r} is no SPDX expression: {err}"
+        raise InputError(message, hint="git checkout requirements; or nox -s lock") from err
+
+
+def package(component: Component, **more: Any) -> Package:
+    """A component as an SPDX package."""
+    from spdx_tools.spdx import model
+
+    unknown = model.SpdxNoAssertion()
+    by = model.Actor(model.ActorType.ORGANIZATION, component.supplier) if component.supplier else unknown
+    category = model.ExternalPackageRefCategory.PACKAGE_MANAGER
+    return model.Package(
+        spdx_id=component.spdx_id,
+        name=component.name,
+        version=component.version,
+        download_location=unknown,
+        file_name=component.filename or None,
+        supplier=by,
+        checksums=[model.Checksum(model.ChecksumAlgorithm.SHA256, component.sha256)] if component.sha256 else [],
+        license_concluded=licence_of(component),
+        license_declared=licence_of(component),
+        copyright_text=unknown,
+        external_references=[model.ExternalPackageRef(category, "purl", component.purl)] if component.purl else [],
+        **({"files_analyzed": False} | more),
+    )
+
+
+def relationship(source: str, kind: str, target: str | SpdxNone) -> Relationship:
+    """One edge, by the name of its type."""
+    from spdx_tools.spdx import model
+
+    return model.Relationship(source, model.RelationshipType[kind], target)
+
+
+def document(
+    name: str, epoch: int, identity: str, packages: Iterable[Package], relationships: Iterable[Relationship]
+) -> Document:
+    """A document of these packages; `identity` is text that tells this content from any other."""
+    from spdx_tools.spdx import model
+
+    info = model.CreationInfo(
+        spdx_version="SPDX-2.3",
+        spdx_id="SPDXRef-DOCUMENT",
+        name=name,
+        document_namespace=f"{NAMESPACE}/{name}-{uuid.uuid5(uuid.NAMESPACE_URL, identity)}",
+        creators=[
+            model.Actor(model.ActorType.ORGANIZATION, AUTHOR),
+            model.Actor(model.ActorType.TOOL, "lnm-release-kit"),
+        ],
+        created=dt.datetime.fromtimestamp(epoch, dt.UTC).replace(tzinfo=None),
+    )
+    ordered = sorted(packages, key=lambda item: item.spdx_id)
+    edges = sorted(
+        relationships,
+        key=lambda edge: (edge.spdx_element_id, edge.relationship_type.name, str(edge.related_spdx_element_id)),
+    )
+    return model.Document(info, packages=ordered, relationships=edges)
+
+
+def render(described: Document, name: str) -> bytes:
+    """The document's canonical bytes.
+
+    Raises: InputError with every complaint of the validator.
+    """
+    from spdx_tools.spdx.jsonschema.document_converter import DocumentConverter
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+    complaints = validate_full_spdx_document(described)
+    if complaints:
+        words = "; ".join(complaint.validation_message for complaint in complaints)
+        raise InputError(f"{name}: not valid SPDX 2.3: {words}", hint="is requirements/packages.json as nox -s lock wrote it?")
+    return canonical.render(DocumentConverter().convert(described))

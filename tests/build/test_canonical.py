@@ -1,0 +1,64 @@
+"""scripts/canonical.py: one form for every JSON value."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts import canonical
+from scripts.errors import InputError
+
+SAFE_INTEGER = 2**53 - 1  # RFC 8785, appendix D
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-SAFE_INTEGER, SAFE_INTEGER) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+)
+
+
+@given(VALUES)
+def test_reading_what_was_rendered_gives_the_value(value: Any) -> None:
+    assert canonical.read(canonical.render(value), "x.json") == value
+
+
+@given(st.dictionaries(TEXT, st.integers(0, 9)), st.randoms(use_true_random=False))
+def test_the_order_of_members_does_not_matter(value: dict[str, int], random: Any) -> None:
+    shuffled = list(value.items())
+    random.shuffle(shuffled)
+    assert canonical.render(dict(shuffled)) == canonical.render(value)
+
+
+@given(VALUES)
+def test_a_file_is_one_line_with_one_newline(value: Any) -> None:
+    data = canonical.render(value)
+    assert data.endswith(b"\n")
+    assert data.count(b"\n") == 1
+
+
+def test_members_are_sorted_as_rfc_8785_shows_it() -> None:
+    value = {"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\u0080": 6, "\u00f6": 7}  # section 3.2.3
+    assert list(json.loads(canonical.render(value))) == ["\r", "1", "\u0080", "\u00f6", "\u20ac", "\U0001f600", "\ufb33"]
+
+
+def test_nothing_is_escaped_that_need_not_be() -> None:
+    assert canonical.render({"é/": '\t"\\\x01'}) == '{"é/":"\\t\\"\\\\\\u0001"}\n'.encode()
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"{}{}", b"\xff", b'{"a":1,}'])
+def test_what_is_not_json_is_refused_by_its_name(data: bytes) -> None:
+    with pytest.raises(InputError, match=r"^records/x\.json: not JSON: ") as caught:
+        canonical.read(data, "records/x.json")
+    assert caught.value.hint
+
+
+@given(st.binary())
+def test_base64_is_padded_and_on_one_line(data: bytes) -> None:
+    text = canonical.b64(data)
+    assert len(text) % 4 == 0
+    assert "\n" not in text
+    assert base64.b64decode(text, validate=True) == data
