@@ -24,16 +24,21 @@ from scripts import (
     release,
     runner_wheel,
     sbom,
+    sbom_gate,
     sbom_kit,
     sbom_tooling,
     signing,
+    state,
     statement,
     tarball,
     wheelhouse,
 )
-from scripts.artefact import TOOL_LOCK, WORK, Artefact, ByContent, Reads, prepare, prune, require, stale
+from scripts.after import After
+from scripts.artefact import LOCK, TOOL_LOCK, WORK, Artefact, Reads, prune, require, stale
 from scripts.errors import KitError
+from scripts.fresh import ByContent, holds
 from scripts.reporter import BuildReporter
+from scripts.repro import verdict
 
 INPUTS = ("bundle-layout", "runner", "scripts", "requirements", "dodo.py", "LICENSE", "SOURCE_DATE_EPOCH", "VERSION")
 DIST = Path("artifacts/lnm")
@@ -42,7 +47,7 @@ RUNNER = Path("runner")
 
 try:
     RELEASE = release.read(os.environ, INPUTS)
-    LAYOUT_NAMES = layout.names(LAYOUT)
+    LAYOUT_ROWS = layout.folders(layout.names(LAYOUT))
     RUNNER_FILES = tuple(RUNNER / path for path in files.listing(RUNNER))
     WHEELS = wheelhouse.read_lock()
 except KitError as err:
@@ -58,15 +63,31 @@ FACTS: dict[str, Any] = {
     "created_at": RELEASE.created_at,
 }
 PUBLIC = DIST / "signing-key.pub"
-SIGNED: dict[str, Any] = {"uses": {"key": KEY}}
+SBOMS_PASSED = After("checksums:payload.sums")  # scripts/sbom_gate.py
+SIGNED: dict[str, Any] = {"uses": {"key": KEY}, "uptodate": (SBOMS_PASSED,)}
+KEY_IS_CURRENT = holds(lambda: keys.is_current(KEY, PUBLIC), "the signing key is another one")
 
 # ---- P, the payload: the same bytes on every machine
 RUNNER_WHEEL = KIT / "runner/wheelhouse" / runner_wheel.name(RELEASE.version)
 WHEELHOUSE = (RUNNER_WHEEL, *(KIT / "runner/wheelhouse" / wheel.filename for wheel in WHEELS))
 PAYLOAD_ROWS = (
     *(
-        Artefact("layout", KIT / name, layout.write, {"source": LAYOUT / name}, mode=layout.mode(name), name=name)
-        for name in LAYOUT_NAMES
+        Artefact("layout", KIT / name, layout.write, {"source": LAYOUT / name}, mode=layout.mode(name))
+        for name, held in LAYOUT_ROWS.items()
+        if not held
+    ),
+    *(
+        Artefact(
+            "layout",
+            KIT / folder,
+            layout.write_folder,
+            {"sources": tuple(LAYOUT / folder / name for name in held)},
+            {"base": LAYOUT / folder},
+            name=folder,
+            holds=held,
+        )
+        for folder, held in LAYOUT_ROWS.items()
+        if held
     ),
     Artefact("layout", KIT / "LICENSE", layout.write, {"source": Path("LICENSE")}),
     Artefact(
@@ -95,7 +116,7 @@ PAYLOAD_ROWS = (
         {"version": RELEASE.version, "epoch": EPOCH},
     ),
 )
-LISTED_BY_SBOM = tuple(row.target for row in PAYLOAD_ROWS)
+LISTED_BY_SBOM = tuple(path for row in PAYLOAD_ROWS for path in row.targets)
 KIT_SBOM = Artefact(
     "sbom",
     KIT / sbom_kit.ITSELF,
@@ -114,8 +135,8 @@ SUMS, MANIFEST = KIT / "SHA256SUMS", KIT / "manifest.json"
 KIT_ROWS = (
     *PAYLOAD_ROWS,
     KIT_SBOM,
-    Artefact("checksums", PAYLOAD_SUMS, checksums.write_tree, {"tree": PAYLOAD}, {"base": KIT}),
-    Artefact("key", PUBLIC, keys.write_public, {}, uses={"key": KEY}, uptodate=(lambda: keys.is_current(KEY, PUBLIC),)),
+    Artefact("checksums", PAYLOAD_SUMS, sbom_gate.write, {"tree": PAYLOAD, "lock": TOOL_LOCK}, {"base": KIT}),
+    Artefact("key", PUBLIC, keys.write_public, {}, uses={"key": KEY}, uptodate=(KEY_IS_CURRENT,)),
     Artefact(
         "attestations",
         SLSA,
@@ -165,7 +186,7 @@ KIT_ROWS = (
         {"dsse": KIT / "manifest.dsse.json", "public": PUBLIC},
     ),
 )
-TREE = tuple(sorted(row.target for row in KIT_ROWS if row.target.is_relative_to(KIT)))
+TREE = tuple(sorted(path for row in KIT_ROWS for path in row.targets if path.is_relative_to(KIT)))
 
 # ---- the archives, and what stands beside each of them
 KIT_TARBALL = Artefact(
@@ -207,7 +228,8 @@ def beside(archive: Artefact, records: tuple[Path, ...]) -> Iterator[Artefact]:
 
 def records_of(archive: Artefact) -> tuple[Path, ...]:
     """The records of the tasks that made what is packed in an archive."""
-    return tuple(row.record for row in KIT_ROWS if row.target in archive.inputs)
+    packed = frozenset(archive.inputs)
+    return tuple(row.record for row in KIT_ROWS if not packed.isdisjoint(row.targets))
 
 
 ARTEFACTS = (
@@ -233,12 +255,13 @@ GROUPS = {
     "verifiers": "verify_kit.py and verify.sh beside the kit, so that nothing has to come out of an unverified one",
 }
 STATE = WORK / "doit.sqlite3"
-TARGETS = (*(path for row in ARTEFACTS for path in (row.target, row.record)), STATE, Path(f"{STATE}-journal"))
+KEPT = (LOCK, STATE, Path(f"{STATE}-journal"), verdict.beside(KIT_TARBALL.target))
+TARGETS = (*(path for row in ARTEFACTS for path in (*row.targets, row.record)), *KEPT)
 OUTPUT_FOLDERS = (DIST, WORK)
 
 try:
     require(ARTEFACTS)
-    prepare(STATE)
+    state.prepare(STATE)
 except KitError as err:
     raise InvalidDodoFile(str(err)) from None
 
@@ -268,10 +291,17 @@ def task_prune() -> dict[str, Any]:
     """Removes from the output folders what nothing makes any more."""
     return {
         "actions": [(prune, (OUTPUT_FOLDERS, TARGETS))],
-        "uptodate": [lambda: not stale(OUTPUT_FOLDERS, TARGETS)],
+        "uptodate": [holds(lambda: not stale(OUTPUT_FOLDERS, TARGETS), "there is something that nothing makes any more")],
     }
+
+
+def task_verdict() -> dict[str, Any]:
+    """Removes the verdict of `nox -s repro` once it is about another tarball; no build makes or reads one."""
+    current = holds(lambda: not verdict.is_outdated(KIT_TARBALL.target), "the verdict is about another tarball")
+    return {"actions": [(verdict.remove, (KIT_TARBALL.target,))], "task_dep": ["tarball"], "uptodate": [current]}
 
 
 def task_bundle() -> dict[str, Any]:
     """The signed offline kit and everything beside it (the default)."""
-    return {"actions": None, "task_dep": ["prune", *GROUPS], "uptodate": [True]}
+    every_reason = {"name": "verbosity", "short": "v", "type": int, "default": 1, "help": "2: every reason of everything made"}
+    return {"actions": None, "task_dep": ["prune", *GROUPS, "verdict"], "uptodate": [True], "params": [every_reason]}

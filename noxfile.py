@@ -34,6 +34,14 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(default=False)
+def crash(session: nox.Session) -> None:
+    """Kills the build of the whole kit at every call that writes, and builds again (long); `make test` tries a few."""
+    install(session, "test")
+    session.run("doit", "bundle")
+    session.run("python", "-m", "pytest", "tests/build/test_kills.py", *session.posargs, env={"LNM_KILLS": "all"})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff and mypy over everything in Python."""
@@ -49,3 +57,20 @@ def lock(session: nox.Session) -> None:
     """Resolves every lock anew (needs the registries); look at the diff before you commit it."""
     install(session, "lock")
     session.run("python", "-m", "scripts.lock")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """The kit stage, both verifiers and rebuilds beside stock tools: medians, JSON, Markdown; docs/performance.md."""
+    install(session, "test")
+    session.run("doit", "bundle")
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session(default=False)
+def repro(session: nox.Session) -> None:
+    """Builds again with everything varied and compares; signs the verdict beside the kit. Fewer: `-- --only umask,TZ`."""
+    locked = ("--require-hashes", "--only-binary", ":all:", "--no-binary", "diffoscope")  # which has no wheel
+    session.install(*locked, "--constraint", "requirements/repro.txt", "setuptools")
+    session.install(*locked, "--no-build-isolation", "-r", "requirements/repro.txt")
+    session.run("python", "-m", "scripts.repro", *session.posargs)

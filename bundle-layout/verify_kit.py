@@ -1240,9 +1240,12 @@ def render_canonical(value: object) -> bytes:
 
 def ascending_members(pairs: List[Tuple[str, object]]) -> Object:
     """An object whose keys ascend by UTF-16 units (RFC 8785 section 3.2.3), so that none comes twice."""
-    units = [key.encode("utf-16-be", "surrogatepass") for key, _ in pairs]
-    if any(one >= two for one, two in zip(units, units[1:])):
-        raise Wrong(f"members that do not ascend or come twice, {shown_json([key for key, _ in pairs])}", "wanted RFC 8785")
+    keys = [key for key, _ in pairs]
+    units: Sequence[Union[str, bytes]] = keys
+    if not all(map(str.isascii, keys)):  # of ASCII the order of the characters is that of the units
+        units = [key.encode("utf-16-be", "surrogatepass") for key in keys]
+    if any(one >= two for one, two in zip(units, units[1:])):  # type: ignore[operator]  # they are of one kind
+        raise Wrong(f"members that do not ascend or come twice, {shown_json(keys)}", "wanted RFC 8785")
     return dict(pairs)
 
 

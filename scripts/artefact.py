@@ -1,33 +1,28 @@
 """An artefact: one target, the step that makes it, and what the step reads. `dodo.py` is a table of these.
 
-What doit alone does not see is added here: a change in the code of a step (its own module and the modules of ours
-that it imports are file dependencies), a target that was changed by hand (its content is remembered beside doit's own
-state), and a target whose source is gone (`stale`). Every run of a step leaves a record of what it really read and
-wrote in `artifacts/.build/records/`; provenance is made of these records and nothing else.
+What doit alone does not see is added here and in scripts/fresh.py: a change in the code of a step (its own module and
+the modules of ours that it imports are file dependencies), a target that was changed by hand, and a target whose
+source is gone (`stale`). Every run of a step leaves a record of what it really read and wrote in
+`artifacts/.build/records/`; provenance is made of these records and nothing else.
 """
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
-import sqlite3
-import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from doit.dependency import FileChangedChecker
-from doit.exceptions import TaskFailed
-from doit.tools import config_changed
+from doit.exceptions import InvalidTask, TaskFailed
 
-from scripts import canonical, files
+from scripts import canonical, files, fresh, holder
 from scripts.errors import InputError, KitError, MissingError
 
 WORK = Path("artifacts/.build")
@@ -35,34 +30,37 @@ RECORDS = WORK / "records"
 LONGEST_LABEL = 200  # characters; file systems take names of 255 bytes, and more is put behind it
 TOOL_LOCK = Path("requirements/build.txt")
 
+LOCK = WORK / "lock"
+IMPORT = re.compile(r"^[ \t]*from (scripts[.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)  # a parser takes 30 ms of each start
+
 Reads = Path | tuple[Path, ...]
-State = list[int | str]
-"""Size, mtime in ns, ctime in ns, inode, sha256: the first four spare the hashing, the last one decides."""
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """One row of the table."""
+    """One row of the table: a file, or a folder of files that are laid out together."""
 
     group: str
     target: Path
     step: Callable[..., None]
-    """`step(out, *, <reads>, <settings>, <uses>) -> None` writes the target's bytes."""
+    """`step(out, *, <reads>, <settings>, <uses>) -> None` writes the target's bytes; a folder's step gets its path as `out`."""
     reads: Mapping[str, Reads]
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Values that the bytes depend on; a change of one rebuilds."""
     uses: Mapping[str, Any] = field(default_factory=dict)
     """What the step needs and doit must not remember: where a key is."""
-    uptodate: tuple[Callable[..., bool], ...] = ()
+    uptodate: tuple[fresh.Check, ...] = ()
     mode: int = 0o644
     name: str = ""
+    holds: tuple[str, ...] = ()
+    """The files of a folder, by their names below the target; a row that makes one file has none."""
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """The task's name within its group: the file's, but doit allows no equal sign (and the name rule no per cent sign)."""
         return (self.name or self.target.name).replace("=", "%3D")
 
-    @property
+    @functools.cached_property
     def record(self) -> Path:
         """The record that a run of the step leaves; a hash tells names apart that would be equal, or too long, without."""
         flat = self.label.replace("/", "__")
@@ -70,7 +68,12 @@ class Artefact:
             flat = f"{flat[:LONGEST_LABEL]}-{hashlib.sha256(self.label.encode()).hexdigest()[:16]}"
         return RECORDS / self.group / f"{flat}.json"
 
-    @property
+    @functools.cached_property
+    def targets(self) -> tuple[Path, ...]:
+        """The files that the row makes."""
+        return tuple(self.target / name for name in self.holds) or (self.target,)
+
+    @functools.cached_property
     def inputs(self) -> tuple[Path, ...]:
         """Every file that the step reads, in the order of the table."""
         flat: list[Path] = []
@@ -83,9 +86,14 @@ class Artefact:
         return {
             "basename": self.group,
             "name": self.label,
-            "file_dep": [str(path) for path in {*self.inputs, *modules_behind(self.step), TOOL_LOCK}],
-            "targets": [str(self.target), str(self.record)],
-            "uptodate": [config_changed(settings_text(self.settings)), targets_untouched, *self.uptodate],
+            "file_dep": [*map(str, dict.fromkeys(self.inputs))],
+            "targets": [*map(str, self.targets), str(self.record)],
+            "uptodate": [
+                fresh.same_files(lambda: code_of(self.step.__module__)),
+                fresh.same_settings(plain(self.settings)),
+                fresh.untouched_targets(),
+                *self.uptodate,
+            ],
             "actions": [(self.build,)],
             "verbosity": 2,
             "clean": True,
@@ -94,8 +102,11 @@ class Artefact:
     def build(self) -> TaskFailed | None:
         """Runs the step; on any error the old target stays."""
         try:
-            with files.replacing(self.target, self.mode) as out:
-                self.step(out, **self.reads, **self.settings, **self.uses)
+            if self.holds:
+                self.step(self.target, **self.reads, **self.settings, **self.uses)
+            else:
+                with files.replacing(self.target, self.mode) as out:
+                    self.step(out, **self.reads, **self.settings, **self.uses)
             with files.replacing(self.record) as out:
                 out.write(canonical.render(self.recorded()))
         except KitError as err:
@@ -110,20 +121,27 @@ class Artefact:
             "task": f"{self.group}:{self.label}",
             "step": f"{self.step.__module__}.{self.step.__name__}",
             "inputs": {path.as_posix(): files.sha256_of(path) for path in sorted(set(self.inputs))},
-            "code": {path.as_posix(): files.sha256_of(path) for path in sorted(modules_behind(self.step))},
-            "outputs": {self.target.as_posix(): files.sha256_of(self.target)},
+            "code": {name: sha256 for name, sha256 in code_of(self.step.__module__).items() if name != TOOL_LOCK.as_posix()},
+            "outputs": {path.as_posix(): files.sha256_of(path) for path in self.targets},
             "settings": plain(self.settings),
             "tools": {
                 "python": platform.python_version(),
                 "implementation": sys.implementation.name,
                 TOOL_LOCK.as_posix(): files.sha256_of(TOOL_LOCK),
+                **getattr(sys.modules[self.step.__module__], "tools", dict)(),
             },
         }
 
 
-def settings_text(settings: Mapping[str, Any]) -> str:
-    """The settings as text, for doit to compare."""
-    return canonical.render(plain(settings)).decode()
+def take_tree() -> None:
+    """Takes the tree for this build.
+
+    Raises: InvalidTask, which doit shows without a traceback, where another build has it.
+    """
+    try:
+        holder.take(LOCK)
+    except KitError as err:
+        raise InvalidTask(str(err)) from None
 
 
 def plain(value: Any) -> Any:
@@ -135,9 +153,10 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
-def modules_behind(step: Callable[..., None]) -> tuple[Path, ...]:
-    """The source files of ours that a step's code is made of: its module and what that imports from `scripts`."""
-    return tuple(sorted(imports_of(step.__module__)))
+@functools.cache
+def code_of(module: str) -> dict[str, str]:
+    """What a step is made of, `{path: sha256}`: the source files behind its module, and the lock of the tools that they use."""
+    return {path.as_posix(): files.sha256_of(path) for path in sorted({*imports_of(module), TOOL_LOCK})}
 
 
 @functools.cache
@@ -148,57 +167,19 @@ def imports_of(module: str) -> frozenset[Path]:
     while waiting:
         name = waiting.pop()
         path = Path(*name.split(".")).with_suffix(".py")
-        if name in found or not path.is_file():
-            continue
-        found[name] = path
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "scripts":
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if name not in found and path.is_file():
+            found[name] = path
+            waiting += imported_by(path)
     return frozenset(found.values())
 
 
-class ByContent(FileChangedChecker):  # type: ignore[misc]  # doit has no types
-    """A file has changed when its SHA-256 has: a bare `touch`, a checkout or a clock do not count."""
-
-    def check_modified(self, file_path: str, file_stat: os.stat_result, state: State) -> bool:
-        """True when the content is not what it was."""
-        return not same_content(Path(file_path), file_stat, state)
-
-    def get_state(self, dep: str, current_state: State | None) -> State:
-        """What to remember of a file."""
-        known = current_state if current_state and same_content(Path(dep), Path(dep).stat(), current_state) else None
-        return state_of(Path(dep), known[4] if known else None)
-
-
-def state_of(path: Path, sha256: int | str | None = None) -> State:
-    """What is remembered of a file."""
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, sha256 or files.sha256_of(path)]
-
-
-def same_content(path: Path, stat: os.stat_result, known: State) -> bool:
-    """Compares a file with what is remembered of it; hashes only where the inode shows a write since."""
-    if [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino] == list(known[:4]):
-        return True
-    return stat.st_size == known[0] and files.sha256_of(path) == known[4]
-
-
-def targets_untouched(task: Any, values: Mapping[str, Mapping[str, State]]) -> bool:
-    """An `uptodate` check of doit: the targets are byte for byte what the step wrote, with the mode that it gave them."""
-    task.value_savers.append(lambda: {"targets": {target: [*state_of(Path(target)), mode_of(target)] for target in task.targets}})
-    known = values.get("targets", {})
-    for target in map(Path, task.targets):
-        is_file = target.is_file() and not target.is_symlink()
-        if str(target) not in known or not is_file or mode_of(target) != known[str(target)][-1]:
-            return False
-        if not same_content(target, target.stat(), known[str(target)]):
-            return False
-    return True
-
-
-def mode_of(path: Path | str) -> int:
-    """The permission bits of a file."""
-    return stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 - doit's targets are text
+@functools.cache
+def imported_by(path: Path) -> tuple[str, ...]:
+    """What a source file imports from `scripts`: modules, and names that may be modules."""
+    found: list[str] = []
+    for module, names in IMPORT.findall(path.read_text(encoding="utf-8")):
+        found += [module, *(f"{module}.{name}" for name in re.findall(r"\w+", names))]
+    return tuple(found)
 
 
 def require(rows: Iterable[Artefact]) -> None:
@@ -207,7 +188,7 @@ def require(rows: Iterable[Artefact]) -> None:
     Raises: MissingError naming every such file that is not there, InputError naming every one that cannot be read.
     """
     rows = tuple(rows)
-    made = {path for row in rows for path in (row.target, row.record)}
+    made = {path for row in rows for path in (*row.targets, row.record)}
     sources = sorted({path for row in rows for path in (*row.inputs, TOOL_LOCK) if path not in made})
     missing = [str(path) for path in sources if not path.is_file()]
     if missing:
@@ -217,50 +198,26 @@ def require(rows: Iterable[Artefact]) -> None:
         raise InputError(f"{', '.join(closed)}: cannot be read", hint="look at its permissions and who owns it: ls -l")
 
 
-def prepare(state: Path) -> None:
-    """Makes the folder of doit's state; a damaged state is taken for none, and then everything is made again.
-
-    Raises: WriteError where doit could not write its state.
-    """
-    hint = "look at its permissions and who owns it; doit remembers there what is fresh"
-    try:
-        files.make_folder(state.parent)
-    except OSError as err:
-        raise files.WriteError(f"{err.filename}: the folder cannot be made: {err.strerror}", hint=hint) from err
-    for path in (state.parent, state):
-        if path.exists() and not os.access(path, os.W_OK):
-            raise files.WriteError(f"{path}: cannot be written", hint=hint)
-    if state.is_file() and is_damaged(state):
-        print(f"{state}: damaged, so everything is made again", file=sys.stderr)
-        state.unlink()
-
-
-def is_damaged(state: Path) -> bool:
-    """True for a file that is no sound database; one that is in use by another build is sound."""
-    try:
-        with contextlib.closing(sqlite3.connect(state, timeout=0)) as database:
-            return bool(database.execute("PRAGMA quick_check").fetchall() != [("ok",)])
-    except sqlite3.OperationalError:
-        return False
-    except sqlite3.DatabaseError:
-        return True
-
-
 def stale(roots: Iterable[Path], targets: Iterable[Path]) -> list[Path]:
     """What lies below the output folders and is no target of any artefact, outermost first.
 
     A file whose source is gone, a left-over of a killed build, a folder or a link in a target's place: all of them.
     """
-    wanted = set(targets)
-    folders = {parent for target in wanted for parent in target.parents}
-    found: list[Path] = []
-    for root in roots:
-        for folder, below, names in os.walk(root):
-            here = Path(folder)
-            found += [here / name for name in names if here / name not in wanted or (here / name).is_symlink()]
-            found += [here / name for name in below if here / name not in folders or (here / name).is_symlink()]
-            below[:] = [name for name in below if here / name in folders and not (here / name).is_symlink()]
-    return sorted(found)
+    wanted = set(map(str, targets))
+    folders = {""}
+    for target in wanted:
+        while (target := target.rpartition("/")[0]) not in folders:
+            folders.add(target)
+    found: list[str] = []
+    waiting = [str(root) for root in roots if root.is_dir()]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and entry.path in folders:
+                    waiting.append(entry.path)
+                elif entry.is_symlink() or entry.is_dir() or entry.path not in wanted:
+                    found.append(entry.path)
+    return sorted(map(Path, found))
 
 
 def prune(roots: tuple[Path, ...], targets: tuple[Path, ...]) -> TaskFailed | None:

@@ -13,10 +13,28 @@ import rfc8785
 
 from scripts.errors import InputError
 
+LARGEST = 2**53 - 1  # RFC 8785, appendix D: integers beyond are no I-JSON
+QUICK = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True)
+
 
 def render(value: Any) -> bytes:
-    """The canonical bytes of a JSON value and one LF."""
-    return rfc8785.dumps(value) + b"\n"
+    """The canonical bytes of a JSON value and one LF.
+
+    json's encoder in C does what rfc8785 does for what is plain, ten times as fast; tests/build/test_canonical.py compares them.
+    """
+    return (QUICK.encode(value).encode("utf-8") if is_plain(value) else rfc8785.dumps(value)) + b"\n"
+
+
+def is_plain(value: Any) -> bool:
+    """True for ASCII keys, text, whole numbers that every reader keeps, booleans and null: no floats, no odd classes."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is dict:
+        return all(type(key) is str and key.isascii() for key in value) and all(map(is_plain, value.values()))
+    if kind is list or kind is tuple:
+        return all(map(is_plain, value))
+    return kind is int and -LARGEST <= value <= LARGEST
 
 
 def read(data: bytes, name: str) -> Any:

@@ -48,6 +48,12 @@ class ChecksumError(KitError):
     exit_code = 6
 
 
+class LockedError(KitError):
+    """Another build works in this tree."""
+
+    exit_code = 9
+
+
 class ToolError(KitError):
     """A program or library that a step uses failed; trying again may help."""
 

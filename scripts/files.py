@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import re
@@ -23,20 +24,39 @@ DEVICE_NAME = re.compile(r"(?i:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?")
 MOST_PARTS, MOST_CHARACTERS = 32, 1024  # of a whole name, the same rule
 NOT_CONTENT = ("__pycache__",)  # what running a file of bundle-layout/ leaves behind
 PART_SUFFIX = ".part"  # of files being written
+SCRATCH = Path("artifacts/.build")
+ROOM = "make room on the disk, then run the same command again"
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 lower-case hex digits.
 
+    A build asks for the same file many times, so a file is read again only when its inode shows that it was written.
+
     Raises: MissingError where there is no such file.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        stat = path.stat()
+        return hashed(str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     except FileNotFoundError as err:
         raise MissingError(f"{path}: no such file", hint="doit bundle") from err
     except OSError as err:
         raise InputError(f"{path}: cannot be read: {err.strerror}", hint="look at its permissions") from err
+
+
+@functools.cache
+def hashed(path: str, *_inode: int) -> str:
+    """The hash of a file in the state that its inode shows."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a str is hashed faster
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Yields an empty folder that is gone afterwards; after a kill, the next build's `prune` removes it."""
+    make_folder(SCRATCH)
+    with tempfile.TemporaryDirectory(prefix=".", suffix=PART_SUFFIX, dir=SCRATCH) as folder:
+        yield Path(folder).resolve()
 
 
 @contextlib.contextmanager
@@ -80,10 +100,15 @@ class WriteError(KitError):
     exit_code = 1
 
 
+def is_full(words: str) -> bool:
+    """True when the words of a program that failed are about a full disk."""
+    return os.strerror(errno.ENOSPC) in words
+
+
 def advice(err: OSError) -> str:
     """What to do about an error of the operating system, in words."""
     return {
-        errno.ENOSPC: "make room on the disk, then run the same command again",
+        errno.ENOSPC: ROOM,
         errno.EDQUOT: "raise the quota or make room, then run the same command again",
         errno.EACCES: "look at the permissions of the folder and who owns it",
         errno.EPERM: "look at the permissions of the folder and who owns it",

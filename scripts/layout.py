@@ -7,6 +7,8 @@ starts.
 from __future__ import annotations
 
 import re
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,8 @@ REQUIRED = (
     "seeds/object-store/seed-manifest.json",
 )
 EXECUTABLE = ("verify.sh", "verify_kit.py")
+ORDINARY = 0o644
+DEPTH = 2  # parts of a folder's name that make it a row of its own: migrations/21-101, seeds/object-store
 MADE_BY_THE_BUILD = re.compile(
     r"(SHA256SUMS|manifest\.)[^/]*|LICENSE|runner/requirements\.txt|(attestations|sbom|runner/wheelhouse)(/.*)?", re.IGNORECASE
 )
@@ -45,12 +49,46 @@ def names(root: Path) -> tuple[str, ...]:
     return found
 
 
+def folders(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The rows that lay out these files: `{folder: names below it}`, a folder being at most two parts deep.
+
+    A file at the top is its own row: `{name: ()}`.
+    """
+    rows: dict[str, list[str]] = {}
+    for name in names:
+        folder = "/".join(name.split("/")[:-1][:DEPTH])
+        held = rows.setdefault(folder or name, [])
+        if folder:
+            held.append(name.removeprefix(f"{folder}/"))
+    return {name: tuple(held) for name, held in rows.items()}
+
+
 def mode(name: str) -> int:
     """The permission bits of a file of the kit: 0755 for the verifiers, 0644 for all else."""
-    return 0o755 if name in EXECUTABLE else 0o644
+    return 0o755 if name in EXECUTABLE else ORDINARY
 
 
 def write(out: BinaryIO, *, source: Path) -> None:
     """Copies one file."""
     with source.open("rb") as file:
         files.copy(file, out)
+
+
+def write_folder(out: Path, *, sources: tuple[Path, ...], base: Path) -> None:
+    """Copies files, named by their path below `base`, into the folder `out`; one that is there already is not touched."""
+    for source in sources:
+        target = out / source.relative_to(base)
+        if not is_copy(target, source):
+            with files.replacing(target, ORDINARY) as copy:
+                write(copy, source=source)
+
+
+def is_copy(target: Path, source: Path) -> bool:
+    """True for a regular file of the right mode with the bytes of its source."""
+    try:
+        found = target.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) != ORDINARY:
+        return False
+    return files.sha256_of(target) == files.sha256_of(source)

@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,21 +22,21 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts import checksums, files
+from scripts import checksums, files, licences
 from scripts.errors import ToolError
 
 FOLDER = Path("requirements")
 PYTHONS = ("3.11", "3.12", "3.13")
 MACHINES = ("x86_64", "aarch64")
 LIBCS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17")
-GROUPS = ("runner", "build", "verify", "test", "lint", "lock")
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+WHEELS_OF = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement")
+GROUPS = ("runner", "build", "repro", "verify", "test", "lint", "lock")
 SPDX_IDS = {
     "Apache Software License": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
-    "BSD": "NOASSERTION",
-    "BSD License": "NOASSERTION",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
@@ -43,7 +44,8 @@ SPDX_IDS = {
     "Python Software Foundation License": "PSF-2.0",
     "The MIT License (MIT)": "MIT",
     "The Unlicense (Unlicense)": "Unlicense",
-}  # «BSD» alone does not say which of them
+}
+BSD = {"BSD", "BSD License"}
 
 
 def run(*command: str) -> str:
@@ -65,6 +67,7 @@ def resolve(group: str) -> None:
         "--python-version",
         PYTHONS[0],
         "--generate-hashes",
+        "--no-strip-extras",  # without its extra, a pin does not stop older pips from taking a newer release
         "--no-header",
         "--no-annotate",
     )
@@ -73,19 +76,14 @@ def resolve(group: str) -> None:
 
 def report(lock: Path, *options: str) -> list[dict[str, Any]]:
     """What pip would install of a lock, with metadata and the file it would take."""
-    pip = (
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "install",
-        "--quiet",
-        "--dry-run",
-        "--ignore-installed",
-    )
-    wanted = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock), "--report", "-")
-    found: list[dict[str, Any]] = json.loads(run(*pip, *wanted, *options))["install"]
+    command = ("install", "--dry-run", "--ignore-installed", "--report", "-")
+    found: list[dict[str, Any]] = json.loads(run(*PIP, *command, *WHEELS_OF, str(lock), *options))["install"]
     return found
+
+
+def download(lock: Path, folder: Path) -> None:
+    """Fetches the files that pip takes for this platform."""
+    run(*PIP, "download", "--dest", str(folder), *WHEELS_OF, str(lock))
 
 
 def file_of(item: dict[str, Any]) -> tuple[str, str]:
@@ -106,14 +104,17 @@ def lock_wheelhouse() -> None:
         out.write(checksums.render(sums))
 
 
-def licence(metadata: dict[str, Any]) -> str:
-    """The licence as an SPDX expression, or NOASSERTION where a package says nothing that is surely one."""
+def licence(metadata: dict[str, Any], wheel: Path) -> str:
+    """The licence as an SPDX expression, or NOASSERTION where a package says nothing that is surely one.
+
+    «BSD» alone does not say which of them; the text of the licence does.
+    """
     classifiers = [line.rpartition(" :: ")[2] for line in metadata.get("classifier", []) if line.startswith("License :: ")]
     words = [metadata.get("license_expression"), metadata.get("license"), " AND ".join(map(spdx_id, classifiers))]
     for text in (word for word in words if word):
         with contextlib.suppress(InvalidLicenseExpression):
             return str(canonicalize_license_expression(spdx_id(text)))
-    return "NOASSERTION"
+    return (licences.which_bsd(wheel) if BSD & {metadata.get("license"), *classifiers} else "") or "NOASSERTION"
 
 
 def spdx_id(words: str) -> str:
@@ -130,8 +131,11 @@ def supplier(metadata: dict[str, Any]) -> str:
     return ""
 
 
-def describe(item: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """One package of the inventory; `requires` are the packages of the same lock that it asks for on Linux."""
+def describe(item: dict[str, Any], names: set[str], folder: Path) -> dict[str, Any]:
+    """One package of the inventory, its file being in that folder.
+
+    `requires` are the packages of the same lock that it asks for on Linux.
+    """
     metadata = item["metadata"]
     linux = {**default_environment(), "sys_platform": "linux", "platform_system": "Linux", "extra": ""}
     asked = [Requirement(line) for line in metadata.get("requires_dist", [])]
@@ -140,8 +144,9 @@ def describe(item: dict[str, Any], names: set[str]) -> dict[str, Any]:
     }
     filename, sha256 = file_of(item)
     return {
+        "copyright": licences.copyright_of(folder / filename),
         "file": filename,
-        "licence": licence(metadata),
+        "licence": licence(metadata, folder / filename),
         "requires": sorted(wanted & names),
         "sha256": sha256,
         "supplier": supplier(metadata),
@@ -151,9 +156,13 @@ def describe(item: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 def lock_packages() -> None:
     """Writes what the SBOMs say of each package of the build and of the runner: `{name: …}` as pip's report has it."""
-    items = report(FOLDER / "build.txt") + report(FOLDER / "runner.txt")
+    locks = (FOLDER / "build.txt", FOLDER / "runner.txt")
+    items = [item for lock in locks for item in report(lock)]
     names = {str(canonicalize_name(item["metadata"]["name"])) for item in items}
-    inventory = {str(canonicalize_name(item["metadata"]["name"])): describe(item, names) for item in items}
+    with tempfile.TemporaryDirectory() as folder:
+        for lock in locks:
+            download(lock, Path(folder))
+        inventory = {str(canonicalize_name(item["metadata"]["name"])): describe(item, names, Path(folder)) for item in items}
     with files.replacing(FOLDER / "packages.json") as out:
         out.write(json.dumps(inventory, indent=1, sort_keys=True, ensure_ascii=True).encode("ascii") + b"\n")
 

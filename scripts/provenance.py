@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,12 +20,18 @@ from scripts.wheelhouse import Wheel
 
 BUILD_TYPE = "https://stella-ops.org/lnm/doit-build/v1"
 BUILDER = "https://stella-ops.org/lnm/builder/doit"
+SHARED = ("code", "tools")  # of a record: the same for every task of a step
 LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
 
 def read_records(records: tuple[Path, ...]) -> list[dict[str, Any]]:
-    """The records, in the order of the tasks' names."""
-    read = [canonical.read(files.read_bytes(path), path.name) for path in records]
+    """The records, in the order of the tasks' names; what is the same in many of them is kept once."""
+    same: dict[bytes, Any] = {}
+    read = []
+    for path in records:
+        record = canonical.read(files.read_bytes(path), path.name)
+        record |= {name: same.setdefault(canonical.render(record[name]), record[name]) for name in SHARED}
+        read.append(record)
     return sorted(read, key=lambda record: str(record["task"]))
 
 
@@ -40,19 +47,29 @@ def tool_versions(lock: Path) -> dict[str, str]:
 
 
 def dependencies(records: list[dict[str, Any]], release: dict[str, Any]) -> list[dict[str, Any]]:
-    """What came from outside the build: every file that a task read and none wrote, every wheel fetched, the commit."""
+    """What came from outside the build: every file that a task read and none wrote, wheels fetched, compressors, the commit."""
     made = {name for record in records for name in record["outputs"]}
     found: dict[str, str] = {}
+    for shared in {id(record[name]): record[name] for record in records for name in SHARED}.values():
+        found |= {name if name.startswith("pkg:") else f"file:{name}": sha for name, sha in shared.items() if "/" in name}
     for record in records:
         found |= {f"file:{name}": sha256 for name, sha256 in record["inputs"].items() if name not in made}
-        found |= {f"file:{name}": sha256 for name, sha256 in record["code"].items()}
-        found |= {f"file:{name}": value for name, value in record["tools"].items() if "/" in name}
         if "fetched" in record["settings"]:
             wheel = Wheel(record["settings"]["filename"], record["settings"]["fetched"])
             found[wheel.purl] = wheel.sha256
     listed: list[dict[str, Any]] = [{"digest": {"sha256": found[uri]}, "uri": uri} for uri in sorted(found)]
     commit = release["source"]["commit"]
     return [{"digest": {"gitCommit": commit}, "uri": "git+file:."}, *listed] if commit else listed
+
+
+def steps(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tasks by the step that each ran, so that its code and tools, the same for thousands of files, are told once."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for record in records:
+        key = (record["step"], *(id(record[name]) for name in SHARED))  # read_records keeps one of what is equal
+        step = found.setdefault(key, {"step": record["step"], **{name: record[name] for name in SHARED}, "tasks": []})
+        step["tasks"].append({name: record[name] for name in ("task", "inputs", "outputs", "settings")})
+    return sorted(found.values(), key=lambda step: (str(step["step"]), str(step["tasks"][0]["task"])))
 
 
 def predicate(records: list[dict[str, Any]], release: dict[str, Any], lock: Path) -> dict[str, Any]:
@@ -64,7 +81,7 @@ def predicate(records: list[dict[str, Any]], release: dict[str, Any], lock: Path
             "internalParameters": {
                 "source": release["source"],
                 "sourceDateEpoch": release["epoch"],
-                "tasks": records,
+                "steps": steps(records),
             },
             "resolvedDependencies": dependencies(records, release),
         },
@@ -86,9 +103,9 @@ def write_kit(
     Raises: InputError where a file of the payload has no record, or another hash than its record.
     """
     read = read_records(records)
-    made = {name: sha256 for record in read for name, sha256 in record["outputs"].items()}
+    made = {(name.partition(f"/{kit_name}/")[2], sha256) for name, sha256 in outputs(read)}
     listed = checksums.parse(files.read_bytes(payload), payload.name)
-    refuse_unrecorded([name for name, sha256 in listed.items() if not any_ends(made, f"{kit_name}/{name}", sha256)])
+    refuse_unrecorded([name for name, sha256 in listed.items() if (name, sha256) not in made])
     subject = [statement.kit_subject(kit_name, payload)]
     out.write(statement.render(subject, statement.SLSA, predicate(read, release, lock)))
 
@@ -102,9 +119,10 @@ def refuse_unrecorded(names: list[str]) -> None:
         raise InputError(f"no task recorded these files as they are: {', '.join(names)}", hint="doit forget && doit bundle")
 
 
-def any_ends(made: dict[str, str], name: str, sha256: str) -> bool:
-    """True when some task recorded a file of that name and hash."""
-    return any(path.endswith(f"/{name}") and value == sha256 for path, value in made.items())
+def outputs(records: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Everything that a task recorded as written: `(path, sha256)`."""
+    for record in records:
+        yield from record["outputs"].items()
 
 
 def write_file(out: BinaryIO, *, file: Path, records: tuple[Path, ...], lock: Path, release: dict[str, Any]) -> None:
@@ -113,6 +131,6 @@ def write_file(out: BinaryIO, *, file: Path, records: tuple[Path, ...], lock: Pa
     Raises: InputError where the file has no record, or another hash than its record.
     """
     read, sha256 = read_records(records), files.sha256_of(file)
-    made = {name: value for record in read for name, value in record["outputs"].items()}
-    refuse_unrecorded([] if any_ends(made, file.name, sha256) else [file.name])
+    made = {(Path(name).name, value) for name, value in outputs(read)}
+    refuse_unrecorded([] if (file.name, sha256) in made else [file.name])
     out.write(statement.render([(file.name, sha256)], statement.SLSA, predicate(read, release, lock)))

@@ -1,15 +1,27 @@
-"""What a build says: one line for each thing that is made, and at the end what there is, where, and what to do next."""
+"""What a build says: a line for each thing that is made and why, and at the end what there is, where, and what to do next.
+
+doit tells its reporter when a run begins and when a task is done, so a run also takes the tree and keeps its state here.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+from doit import Globals
 from doit.reporter import ConsoleReporter
 
-from scripts import keys
+from scripts import fresh, keys, state
+from scripts.artefact import take_tree
+
+MOST_REASONS = 2  # on one line; `doit bundle -v2` and `doit info TASK` have all of them
+STOPS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class BuildReporter(ConsoleReporter):  # type: ignore[misc]  # doit has no types
@@ -20,18 +32,36 @@ class BuildReporter(ConsoleReporter):  # type: ignore[misc]  # doit has no types
     """The unpacked kit; set by dodo.py."""
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
-        """Counts what there is to do."""
+        """Takes the tree for this run and counts what there is to do.
+
+        Raises: InvalidTask where another build has the tree.
+        """
+        self.tasks, self.selected = tasks, selected_tasks
         self.total = sum(1 for task in tasks.values() if task.actions)
         self.seen = self.made = 0
-        self.selected = selected_tasks
+        self.most = None if any(talkative(tasks[name]) for name in selected_tasks) else MOST_REASONS
+        end_in_words()
+        take_tree()
+        state.watch(Globals.dep_manager)
+
+    def write(self, text: str) -> None:
+        """Writes a line at once; a reader that has gone away does not stop the build."""
+        try:
+            self.outstream.write(text)
+            self.outstream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.outstream.fileno())
 
     def execute_task(self, task: Any) -> None:
-        """An artefact is made."""
+        """An artefact is made, for these reasons."""
         if task.actions:
             self.seen += 1
             self.made += 1
-            self.write(f"[{self.seen:3}/{self.total}] {task.name}\n")
-            self.outstream.flush()
+            self.write(f"[{self.seen:3}/{self.total}] {task.name}{because(fresh.reasons(task, self.tasks), self.most)}\n")
+
+    def add_success(self, task: Any) -> None:  # noqa: ARG002 - all that is not saved is
+        """An artefact is made and remembered."""
+        state.save(Globals.dep_manager)
 
     def skip_uptodate(self, task: Any) -> None:
         """An artefact is fresh."""
@@ -53,6 +83,35 @@ class BuildReporter(ConsoleReporter):  # type: ignore[misc]  # doit has no types
         self.write(f"{self.made} made, {self.seen - self.made} fresh\n")
         if "bundle" in self.selected and self.summary_of is not None:
             self.write(summary(self.summary_of))
+
+
+def talkative(task: Any) -> bool:
+    """True for a task that was asked for with -v2."""
+    task.init_options()
+    return bool(task.options.get("verbosity", 0) > 1)
+
+
+def because(reasons: list[str], most: int | None) -> str:
+    """The reasons as the end of a line, at most so many of them."""
+    shown = reasons[:most]
+    more = [f"and {len(reasons) - len(shown)} more"] if len(reasons) > len(shown) else []
+    return f"  ({'; '.join([*shown, *more])})" if reasons else ""
+
+
+def end_in_words() -> None:
+    """A build that is told to stop says so and shows no traceback."""
+    for number in STOPS:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    sys.excepthook = interrupted
+
+
+def interrupted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python's last words on an error that nobody caught."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("interrupted; no target is half written\n  next: the same command again [exit 130]\n")
+    else:
+        traceback.print_exception(kind, error, trace)
 
 
 def summary(kit: Path) -> str:

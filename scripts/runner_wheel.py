@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
+from scripts import files
 from scripts.errors import InputError, ToolError
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -36,7 +36,8 @@ def build(project: Path, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         last = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
-        raise ToolError(f"{project}: hatchling made no wheel: {last}", hint="mend runner/pyproject.toml or the file it names")
+        hint = files.ROOM if files.is_full(done.stderr) else "mend runner/pyproject.toml or the file it names"
+        raise ToolError(f"{project}: hatchling made no wheel: {last}", hint=hint)
     return wheels[0]
 
 
@@ -57,8 +58,8 @@ def write(out: BinaryIO, *, sources: tuple[Path, ...], project: Path, filename: 
     """
     if not sources:
         raise InputError(f"{project}: no source files", hint=f"git checkout {project}")
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = build(project, Path(folder))
+    with files.scratch() as folder:
+        wheel = build(project, folder)
         if wheel.name != filename:
             raise InputError(f"{project}: built {wheel.name}, wanted {filename}", hint="VERSION and runner/pyproject.toml differ")
         repack(wheel, out)

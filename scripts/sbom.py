@@ -2,19 +2,20 @@
 
 Authority: SPDX specification 2.3, clauses 6 (creation), 7 (package), 8 (file), 11 (relationship). Packages come from
 `requirements/packages.json`, files from their bytes, the time from SOURCE_DATE_EPOCH; nothing is read from the
-environment that builds. Every document is validated by spdx-tools before it is written, in canonical JSON.
+environment that builds. Every document is validated (scripts/spdx_rules.py) before it is written, in canonical JSON.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts import canonical, files
+from scripts import canonical, files, spdx_rules
 from scripts.errors import InputError
 from scripts.wheelhouse import Wheel
 
@@ -25,7 +26,7 @@ INVENTORY = Path("requirements/packages.json")
 NAMESPACE = "https://stella-ops.org/lnm/spdx"
 AUTHOR = "StellaOps Concelier"
 OUR_LICENCE = "Apache-2.0"
-FIELDS = frozenset({"file", "licence", "requires", "sha256", "supplier", "version"})
+FIELDS = frozenset({"copyright", "file", "licence", "requires", "sha256", "supplier", "version"})
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,13 @@ class Component:
     """Of the file named by `filename`; empty for a package that is no file."""
     filename: str = ""
     purl: str = ""
+    copyright: str = ""
+    """The notices; NONE where it surely has none; empty where that is not known."""
+    comment: str = ""
 
 
 def read_inventory(inventory: Path) -> dict[str, dict[str, Any]]:
-    """What the lock knows of each package: `{name: {version, licence, supplier, file, sha256, requires}}`.
+    """What the lock knows of each package: `{name: {version, licence, supplier, copyright, file, sha256, requires}}`.
 
     Raises: InputError naming each package that lacks a field.
     """
@@ -71,24 +75,39 @@ def pypi_component(name: str, known: Mapping[str, Any], *, filename: str = "", s
         sha256=sha256,
         filename=filename,
         purl=Wheel(filename, sha256).purl,
+        copyright=known["copyright"],
     )
 
 
-def licence_of(component: Component) -> Any:
-    """A package's licence expression as spdx-tools holds it.
+def copyright_of(notices: str) -> Any:
+    """Copyright notices as spdx-tools holds them."""
+    from spdx_tools.spdx.model import SpdxNoAssertion, SpdxNone
+
+    return {"": SpdxNoAssertion(), "NONE": SpdxNone()}.get(notices, notices)
+
+
+@functools.cache
+def expression(licence: str) -> Any:
+    """A licence expression, parsed once."""
+    from spdx_tools.common.spdx_licensing import spdx_licensing
+
+    return spdx_licensing.parse(licence)
+
+
+def licence_of(name: str, licence: str) -> Any:
+    """The licence expression of a package or file as spdx-tools holds it.
 
     Raises: InputError where it is no expression.
     """
     from license_expression import ExpressionError
-    from spdx_tools.common.spdx_licensing import spdx_licensing
     from spdx_tools.spdx.model import SpdxNoAssertion
 
-    if component.licence in ("", "NOASSERTION"):
+    if licence in ("", "NOASSERTION"):
         return SpdxNoAssertion()
     try:
-        return spdx_licensing.parse(component.licence)
+        return expression(licence)
     except ExpressionError as err:
-        message = f"{component.name}: licence {component.licence!r} is no SPDX expression: {err}"
+        message = f"{name}: licence {licence!r} is no SPDX expression: {err}"
         raise InputError(message, hint="git checkout requirements; or nox -s lock") from err
 
 
@@ -107,9 +126,10 @@ def package(component: Component, **more: Any) -> Package:
         file_name=component.filename or None,
         supplier=by,
         checksums=[model.Checksum(model.ChecksumAlgorithm.SHA256, component.sha256)] if component.sha256 else [],
-        license_concluded=licence_of(component),
-        license_declared=licence_of(component),
-        copyright_text=unknown,
+        license_concluded=licence_of(component.name, component.licence),
+        license_declared=licence_of(component.name, component.licence),
+        copyright_text=copyright_of(component.copyright),
+        comment=component.comment or None,
         external_references=[model.ExternalPackageRef(category, "purl", component.purl)] if component.purl else [],
         **({"files_analyzed": False} | more),
     )
@@ -120,6 +140,15 @@ def relationship(source: str, kind: str, target: str | SpdxNone) -> Relationship
     from spdx_tools.spdx import model
 
     return model.Relationship(source, model.RelationshipType[kind], target)
+
+
+def dependencies(requires: Mapping[str, Iterable[str]]) -> Iterator[Relationship]:
+    """The edges of `{id: ids it depends on}`; what depends on nothing says so by NONE (SPDX 2.3, 11.1), which is not silence."""
+    from spdx_tools.spdx.model import SpdxNone
+
+    for source, targets in requires.items():
+        for target in tuple(targets) or (SpdxNone(),):
+            yield relationship(source, "DEPENDS_ON", target)
 
 
 def document(
@@ -153,10 +182,9 @@ def render(described: Document, name: str) -> bytes:
     Raises: InputError with every complaint of the validator.
     """
     from spdx_tools.spdx.jsonschema.document_converter import DocumentConverter
-    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-    complaints = validate_full_spdx_document(described)
+    complaints = spdx_rules.complaints(described)
     if complaints:
-        words = "; ".join(complaint.validation_message for complaint in complaints)
-        raise InputError(f"{name}: not valid SPDX 2.3: {words}", hint="is requirements/packages.json as nox -s lock wrote it?")
+        message = f"{name}: not valid SPDX 2.3: {'; '.join(complaints)}"
+        raise InputError(message, hint="is requirements/packages.json as nox -s lock wrote it?")
     return canonical.render(DocumentConverter().convert(described))

@@ -1,7 +1,7 @@
 """Makes `sbom/lnm-tooling.spdx.json`: every package that builds the kit, as the lock has it.
 
-The checksum of a package is that of the file for Linux x86-64 and Python 3.11; the files for other platforms are in
-`requirements/build.txt`. What verifies or tests is not in it.
+The document describes the lock itself, `requirements/build.txt`, by its digest. The checksum of a package is that of the file for
+Linux x86-64 and Python 3.11; the files for other platforms are in the lock. What verifies or tests is not in it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from scripts.errors import InputError
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(.*)$", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+LOCK = "requirements/build.txt"
 ELSEWHERE = "sys_platform == 'win32'"  # the one marker of the lock that never holds where the build runs
 
 
@@ -47,16 +48,26 @@ def write(out: BinaryIO, *, lock: Path, inventory: Path, version: str, epoch: in
     if strange:
         raise InputError(f"{inventory}: other versions or files than {lock}: {', '.join(strange)}", hint="nox -s lock")
     components = {name: sbom.pypi_component(name, known[name]) for name in wanted}
-    root = sbom.Component("SPDXRef-Package-lnm-tooling", "lnm-tooling", version, sbom.AUTHOR, sbom.OUR_LICENCE)
+    root = sbom.Component(
+        "SPDXRef-Package-lnm-tooling",
+        "lnm-tooling",
+        version,
+        sbom.AUTHOR,
+        sbom.OUR_LICENCE,
+        sha256=files.sha256_of(lock),
+        filename=LOCK,
+        purl=f"pkg:generic/lnm-tooling@{version}",
+        copyright="NONE",
+    )
     edges = [sbom.relationship("SPDXRef-DOCUMENT", "DESCRIBES", root.spdx_id)]
     required = {other for name in wanted for other in known[name]["requires"]}
     edges += [sbom.relationship(root.spdx_id, "DEPENDS_ON", components[name].spdx_id) for name in wanted if name not in required]
-    edges += [
-        sbom.relationship(components[name].spdx_id, "DEPENDS_ON", components[other].spdx_id)
-        for name in wanted
-        for other in known[name]["requires"]
-        if other in components
-    ]
+    edges += sbom.dependencies(
+        {
+            components[name].spdx_id: [components[other].spdx_id for other in known[name]["requires"] if other in components]
+            for name in wanted
+        }
+    )
     packages = [sbom.package(root), *map(sbom.package, components.values())]
     identity = f"{version} {epoch} {files.sha256_of(lock)} {files.sha256_of(inventory)}"
     out.write(sbom.render(sbom.document("lnm-tooling", epoch, identity, packages, edges), "lnm-tooling.spdx.json"))

@@ -1,21 +1,26 @@
 """Makes a `.tar.gz` whose bytes depend on names, contents and the epoch alone.
 
-Format: POSIX.1-2001 pax (ustar where it suffices) in RFC 1952 gzip; entries sorted, envelope first, modes 0644 and
-0755, owner 0, times = SOURCE_DATE_EPOCH. The compressor is isal from a hash-locked wheel at a level whose output does
-not depend on the CPU; the system's zlib differs between distributions. Memory is constant.
+Format: POSIX.1-2001 pax (ustar where it suffices) in RFC 1952 gzip (scripts/gzipped.py); entries sorted, envelope first,
+modes 0644 and 0755, owner 0, times = SOURCE_DATE_EPOCH. The compressor is from a hash-locked wheel, because the system's
+zlib differs between distributions. Memory is constant.
 """
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.metadata
 import os
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from scripts import files, gzipped
 from scripts.errors import InputError
 
-LEVEL = 1  # isal's levels 0 to 2 give the same bytes on every CPU; level 3 does not
+COMPRESSOR, PACKAGE = "zlib-ng", "zlib_ng"
+CHUNK = 1 << 20  # bytes that are read at once
 ENVELOPE = (
     "SHA256SUMS",
     "SHA256SUMS.sig",
@@ -51,33 +56,55 @@ def member(name: str, *, folder: bool, mode: int, size: int, epoch: int) -> tarf
 
 def write(out: BinaryIO, *, tree: tuple[Path, ...], root: str, base: Path, epoch: int, executable: tuple[str, ...] = ()) -> None:
     """Packs the files of `tree`, named by their path below `base`, into one folder `root`."""
-    from isal import igzip
-
     paths = {path.relative_to(base).as_posix(): path for path in tree}
-    with (
-        igzip.IGzipFile("", "wb", LEVEL, out, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as archive,
-    ):
+    with gzipped.writer(out) as packed:
+        size = 0
         for name, folder in entries(list(paths), root):
             if folder:
-                archive.addfile(member(name, folder=True, mode=0o755, size=0, epoch=epoch))
+                size += packed.write(header(member(name, folder=True, mode=0o755, size=0, epoch=epoch)))
             else:
                 inner = name.removeprefix(f"{root}/")
-                add(archive, name, paths[inner], 0o755 if inner in executable else 0o644, epoch)
+                size += add(packed, name, paths[inner], 0o755 if inner in executable else 0o644, epoch)
+        end = 2 * tarfile.BLOCKSIZE
+        packed.write(bytes(end + -(size + end) % tarfile.RECORDSIZE))
 
 
-def add(archive: tarfile.TarFile, name: str, path: Path, mode: int, epoch: int) -> None:
-    """Adds one file, whose size must not change meanwhile.
+def header(info: tarfile.TarInfo) -> bytes:
+    """The blocks before a member's content."""
+    return info.tobuf(tarfile.PAX_FORMAT, "ascii", "strict")
+
+
+def add(packed: gzipped.Writer, name: str, path: Path, mode: int, epoch: int) -> int:
+    """Adds one file, whose size must not change meanwhile; returns how much was written.
 
     Raises: InputError where it does.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        try:
-            archive.addfile(member(name, folder=False, mode=mode, size=size, epoch=epoch), file)
-        except OSError as err:
-            if err.errno is not None:  # not tarfile's own «unexpected end of data» but the disk's
-                raise
-            raise InputError(f"{path}: shrank while it was packed", hint="doit bundle") from err
+        written, left = packed.write(header(member(name, folder=False, mode=mode, size=size, epoch=epoch))), size
+        while left:
+            chunk = file.read(min(CHUNK, left))
+            if not chunk:
+                raise InputError(f"{path}: shrank while it was packed", hint="doit bundle")
+            written += packed.write(chunk)
+            left -= len(chunk)
         if file.read(1):
             raise InputError(f"{path}: grew while it was packed", hint="doit bundle")
+    return written + packed.write(bytes(-size % tarfile.BLOCKSIZE))
+
+
+def tools() -> dict[str, str]:
+    """The compressor, for the record of a run: name, version, level, format, and `{purl#path: sha256}` of its machine code."""
+    version = importlib.metadata.version(COMPRESSOR)
+    return {
+        "compressor": f"{COMPRESSOR} {version}",
+        "compressor format": "gzip (RFC 1952), deflate (RFC 1951)",
+        "compressor level": str(gzipped.LEVEL),
+        **{f"pkg:pypi/{COMPRESSOR}@{version}#{path.parent.name}/{path.name}": files.sha256_of(path) for path in machine_code()},
+    }
+
+
+def machine_code() -> list[Path]:
+    """The extension modules of the compressor that are loaded: the bytes that ran, whatever wheel they came in."""
+    loaded = [module.__file__ for name, module in sys.modules.items() if name.startswith(f"{PACKAGE}.")]
+    return sorted(Path(file) for file in loaded if file and file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,14 +101,15 @@ def fetch(wheel: Wheel, folder: Path) -> Path:
         message = f"{wheel.filename}: the index has a file with another sha256 than {LOCK} ({wheel.sha256[:12]}…)"
         raise ChecksumError(message, hint=f"do not use that index's file; if the lock is wrong: git checkout {LOCK}")
     last = done.stderr.strip().splitlines()[-1:] or ["pip brought another file"]
-    raise ToolError(f"{wheel.filename}: pip could not fetch it: {last[0]}", hint="is the index reachable? pip config list")
+    hint = files.ROOM if files.is_full(done.stderr) else "is the index reachable? pip config list"
+    raise ToolError(f"{wheel.filename}: pip could not fetch it: {last[0]}", hint=hint)
 
 
 def write(out: BinaryIO, *, lock: Path, filename: str, fetched: str) -> None:
     """Fetches the wheel of that name; `fetched` is the hash that the lock had when the table was made."""
     wheel = next(wheel for wheel in read_lock(lock) if wheel.filename == filename)
-    with tempfile.TemporaryDirectory() as folder:
-        path = fetch(wheel, Path(folder))
+    with files.scratch() as folder:
+        path = fetch(wheel, folder)
         files.verify_sha256(path, fetched, str(lock))
         with path.open("rb") as file:
             files.copy(file, out)

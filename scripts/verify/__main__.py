@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.verify import blobs, inventory, kits, sboms, statements
+from scripts.verify import blobs, inventory, kits, reproduced, sbom_tools, sboms, statements
 from scripts.verify.outcome import FAILED, SKIPPED, Built, Check, Outcome
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -20,8 +20,10 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("signatures over blobs, by three tools", blobs.signatures),
     ("signed statements", statements.statements),
     ("SBOMs", sboms.sboms),
+    ("SBOMs, by the tools of others", sbom_tools.foreign),
     ("tarball and folder are one kit", kits.forms_are_equal),
     ("delivery bundles are parts of the kit", kits.deliveries),
+    ("reproducibility", reproduced.verdict),
 )
 NOT_FOUND = 4
 

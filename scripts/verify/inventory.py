@@ -8,6 +8,7 @@ from scripts.verify.kits import names_below
 from scripts.verify.outcome import WRONG_CHECKSUM, Built, Outcome, failed, ok
 
 BESIDE = (".sig", ".sigstore.json", ".provenance.sigstore.json")
+VERDICT = ".repro.sigstore.json"  # of the tarball; may be there (reproduced.py judges it)
 
 
 def output_folder(built: Built) -> Iterator[Outcome]:
@@ -16,6 +17,7 @@ def output_folder(built: Built) -> Iterator[Outcome]:
     wanted = {*archives, *(archive + suffix for archive in archives for suffix in BESIDE)}
     wanted |= {f"{built.tarball.name}.sha256", "signing-key.pub", "verify.sh", "verify_kit.py"}
     found = {name for name in names_below(built.dist, built.dist) if not name.startswith(f"{built.kit_name}/")}
+    found -= {f"{built.tarball.name}{VERDICT}"}
     found |= {f"{path.name}/" for path in built.dist.iterdir() if path.is_dir() and path != built.kit}
     for name in sorted(wanted - found):
         yield failed(name, "is missing from the output folder (doit bundle makes it)", WRONG_CHECKSUM)

@@ -1,58 +1,101 @@
-"""Checks the SBOMs with spdx-tools' own reader and validator, and that they are about this kit.
+"""Checks the SBOMs by spdx-tools and by our own rules of what is complete, and that they are about this kit.
 
-(1) each document parses and is valid SPDX 2.3; (2) lnm-kit.spdx.json lists each file of the payload but itself
-exactly once, with the hash that SHA256SUMS has; (3) every package has a version, a supplier and, where it is a file,
-a SHA-256 and a purl; (4) every package can be reached from the one that the document describes.
+(1) each document parses and is valid SPDX 2.3; (2) lnm-kit.spdx.json lists each file of the payload but itself exactly once, with
+the hash that SHA256SUMS has; (3) every package, the described one too, has a version, a supplier, a licence, a SHA-256 and a
+purl, where supplier and licence may be NOASSERTION, which is counted and said; (4) every package and file can be reached from
+the document by its relationships; (5) the hash of the kit's own package is that over the lines of SHA256SUMS that (2) is about;
+(6) the hash of the tooling's own package is that of the file it names, as the provenance has it. What the tools of others say:
+scripts/verify/sbom_tools.py.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spdx_tools.spdx.model import Document
 from spdx_tools.spdx.parser.error import SPDXParsingError
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
+from scripts import spdx_rules
 from scripts.verify.outcome import WRONG_INPUT, Built, Outcome, failed, ok
 
-KIT_SBOM = "sbom/lnm-kit.spdx.json"
-EXPECTED = (KIT_SBOM, "sbom/lnm-tooling.spdx.json")
+KIT_SBOM, TOOLING_SBOM = "sbom/lnm-kit.spdx.json", "sbom/lnm-tooling.spdx.json"
+EXPECTED = (KIT_SBOM, TOOLING_SBOM)
+LARGEST_FOR_FULL = 2000
+"""Packages and files up to which spdx-tools' own full validation runs: its time grows with their square, 2.3 s here."""
 
 
 def sboms(built: Built) -> Iterator[Outcome]:
     """Every SBOM of the kit."""
     for name in EXPECTED:
         path = built.kit / name
-        complaints = [f"{name} is not there"] if not path.is_file() else invalid(path) or incomplete(path)
-        if name == KIT_SBOM and not complaints:
-            complaints = wrong_files(path, built.kit / "SHA256SUMS")
+        complaints = [f"{name} is not there"] if not path.is_file() else invalid(path) or incomplete(read(path))
+        if not complaints:
+            complaints = of_another_kit(built) if name == KIT_SBOM else of_another_lock(built)
         for complaint in complaints:
             yield failed(name, complaint, WRONG_INPUT)
         if not complaints:
-            document = json.loads(path.read_bytes())
-            unknown = sum(package["licenseConcluded"] == "NOASSERTION" for package in document["packages"])
-            counts = f"{len(document['packages'])} packages, {len(document.get('files', []))} files"
-            yield ok(name, f"valid SPDX 2.3, {counts}, {unknown} packages without a known licence")
+            yield ok(name, summary(read(path)))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A document that (1) holds for."""
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def is_large(packages: int, files: int) -> bool:
+    """True for a document that is validated by the index and not by spdx-tools' own loop."""
+    return packages + files > LARGEST_FOR_FULL
+
+
+def summary(document: dict[str, Any]) -> str:
+    """What there is in a document, and what is not known of it."""
+    packages, files = document["packages"], document.get("files", [])
+    manner = f" (indexed: more than {LARGEST_FOR_FULL} packages and files)" if is_large(len(packages), len(files)) else ""
+    unknown = {field: sum(item[field] == "NOASSERTION" for item in packages) for field in ("licenseConcluded", "supplier")}
+    return (
+        f"valid SPDX 2.3{manner}, complete: {len(packages)} packages, {len(files)} files; "
+        f"unknown: {unknown['licenseConcluded']} licences, {unknown['supplier']} suppliers"
+    )
 
 
 def invalid(path: Path) -> list[str]:
-    """What spdx-tools has against a document."""
+    """(1) What spdx-tools has against a document."""
     try:
         document = parse_file(str(path))
-    except (SPDXParsingError, ValueError) as err:
-        return [f"spdx-tools cannot read it: {err}"]
+    except (SPDXParsingError, ValueError, TypeError, AttributeError, LookupError) as err:  # what its parser raises over odd forms
+        return [f"spdx-tools cannot read it: {type(err).__name__}: {err}"]
+    return complaints_of(document)
+
+
+def complaints_of(document: Document) -> list[str]:
+    """The complaints of the validator, the whole of it where the document is not too large for that."""
+    if is_large(len(document.packages), len(document.files)):
+        return spdx_rules.complaints(document)
     return [complaint.validation_message for complaint in validate_full_spdx_document(document)]
 
 
-def incomplete(path: Path) -> list[str]:
-    """Packages that lack what a reader needs, or hang in the air."""
-    document = json.loads(path.read_bytes())
-    lacking = [f"{package['name']}: no {field}" for package in document["packages"] for field in missing_fields(package)]
+def incomplete(document: dict[str, Any]) -> list[str]:
+    """(3) and (4): packages that lack what a reader needs, and what hangs in the air."""
+    packages = document.get("packages", [])
+    lacking = [f"{package['name']}: no {field}" for package in packages for field in missing_fields(package)]
+    reached = reachable(document)
+    items = [*packages, *document.get("files", [])]
+    hanging = [f"{item['SPDXID']}: not reachable from the document" for item in items if item["SPDXID"] not in reached]
+    return lacking + hanging or ([] if packages else ["has no packages"])
+
+
+def reachable(document: dict[str, Any]) -> set[str]:
+    """The ids that the document's relationships lead to."""
     edges: dict[str, set[str]] = {}
-    for edge in document["relationships"]:
+    for edge in document.get("relationships", []):
         edges.setdefault(edge["spdxElementId"], set()).add(edge["relatedSpdxElement"])
     reached: set[str] = set()
     waiting = ["SPDXRef-DOCUMENT"]
@@ -61,27 +104,53 @@ def incomplete(path: Path) -> list[str]:
         if node not in reached:
             reached.add(node)
             waiting += edges.get(node, ())
-    items = [*document["packages"], *document.get("files", [])]
-    return lacking + [f"{item['SPDXID']}: not reachable from the document" for item in items if item["SPDXID"] not in reached]
+    return reached
 
 
 def missing_fields(package: dict[str, Any]) -> list[str]:
-    """The fields that a package should have and has not."""
-    wanted = ["versionInfo", "supplier", "licenseConcluded"]
-    if "packageFileName" in package:
-        wanted += ["checksums", "externalRefs"]
-    return [field for field in wanted if not package.get(field)]
+    """(3) The fields that a package should have and has not."""
+    found = {
+        **{field: package.get(field) for field in ("versionInfo", "supplier", "licenseConcluded", "licenseDeclared")},
+        "SHA-256": sha256_of(package),
+        "purl": [item for item in package.get("externalRefs", []) if item.get("referenceType") == "purl"],
+    }
+    return [field for field, value in found.items() if not value]
 
 
-def wrong_files(path: Path, sums: Path) -> list[str]:
-    """How the files of the kit's SBOM differ from the list of the payload."""
-    lines = [line.split("  ", 1) for line in sums.read_text(encoding="ascii").splitlines()]
-    wanted = sorted((name, sha256) for sha256, name in lines if not name.startswith("attestations/") and name != KIT_SBOM)
-    found = []
-    for entry in json.loads(path.read_bytes()).get("files", []):
-        sha256 = [item["checksumValue"] for item in entry["checksums"] if item["algorithm"] == "SHA256"]
-        found.append((entry["fileName"].removeprefix("./"), "".join(sha256)))
-    if sorted(found) == wanted:
-        return []
-    strange = sorted({name for name, _ in set(found) ^ set(wanted)}) or ["a file is listed twice"]
-    return [f"lists other files than SHA256SUMS: {', '.join(strange)}"]
+def sha256_of(item: dict[str, Any]) -> str:
+    """The SHA-256 of a package or file; empty where it has none."""
+    return "".join(entry["checksumValue"] for entry in item.get("checksums", []) if entry["algorithm"] == "SHA256")
+
+
+def described(document: dict[str, Any]) -> dict[str, Any]:
+    """The package that the document describes; an empty one where there is none."""
+    wanted = {edge["relatedSpdxElement"] for edge in document["relationships"] if edge["relationshipType"] == "DESCRIBES"}
+    return next((package for package in document["packages"] if package["SPDXID"] in wanted), {})
+
+
+def of_another_kit(built: Built) -> list[str]:
+    """(2) and (5): how the kit's SBOM differs from the list of the payload."""
+    document = read(built.kit / KIT_SBOM)
+    lines = (built.kit / "SHA256SUMS").read_text(encoding="ascii").splitlines(keepends=True)
+    lines = [line for line in lines if not line.endswith(f"  {KIT_SBOM}\n") and "  attestations/" not in line]
+    wanted = sorted((name, sha256) for sha256, name in (line.rstrip("\n").split("  ", 1) for line in lines))
+    found = sorted((entry["fileName"].removeprefix("./"), sha256_of(entry)) for entry in document.get("files", []))
+    if found != wanted:
+        strange = sorted({name for name, _ in set(found) ^ set(wanted)}) or ["a file is listed twice"]
+        return [f"lists other files than SHA256SUMS: {', '.join(strange)}"]
+    if sha256_of(described(document)) != hashlib.sha256("".join(lines).encode("ascii")).hexdigest():
+        return ["the hash of the kit's package is not that over the lines of SHA256SUMS"]
+    return []
+
+
+def of_another_lock(built: Built) -> list[str]:
+    """(6) How the tooling's SBOM is about another lock than the one that the provenance says the build used."""
+    root = described(read(built.kit / TOOLING_SBOM))
+    uri = f"file:{root.get('packageFileName', 'nothing')}"
+    try:
+        statement = base64.b64decode(json.loads((built.kit / "attestations/slsa-provenance.dsse.json").read_bytes())["payload"])
+        used = json.loads(statement)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        wanted = {item["digest"]["sha256"] for item in used if item["uri"] == uri}
+    except (OSError, ValueError, LookupError, TypeError) as err:
+        return [f"cannot be held against the provenance, which is not readable: {type(err).__name__}"]
+    return [] if wanted == {sha256_of(root)} else [f"the hash of its first package is not that of {uri} in the provenance"]

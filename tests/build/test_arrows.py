@@ -15,14 +15,15 @@ from tests.conftest import ROOT
 
 STANDARD = frozenset(sys.stdlib_module_names)
 THIRD_PARTY_OF_THE_BUILD = frozenset(
-    {"cryptography", "doit", "isal", "license_expression", "packaging", "rfc8785", "securesystemslib", "spdx_tools"}
+    {"cryptography", "doit", "license_expression", "packaging", "rfc8785", "securesystemslib", "spdx_tools", "zlib_ng"}
 )
 LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     # what                    files                             what they may import beside the standard library
     "dodo": ("dodo.py", frozenset({"doit", "scripts"})),
     "noxfile": ("noxfile.py", frozenset({"nox"})),
     "steps": ("scripts/*.py", frozenset({"scripts", *THIRD_PARTY_OF_THE_BUILD})),
-    "verify": ("scripts/verify/**/*.py", frozenset({"scripts.verify", *THIRD_PARTY_OF_THE_BUILD})),
+    "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
+    "verify": ("scripts/verify/**/*.py", frozenset({"scripts.verify", "scripts.spdx_rules", *THIRD_PARTY_OF_THE_BUILD})),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),
     "verifier": ("bundle-layout/*.py", frozenset()),
     "runner": ("runner/src/lnm_runner/**/*.py", frozenset({"lnm_runner", "pymongo", "bson", "gridfs"})),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -43,16 +41,15 @@ def test_the_code_behind_a_step_is_all_that_python_loads_for_it(module: str) -> 
 
 
 def test_a_step_depends_on_its_inputs_its_code_and_the_lock_of_the_build() -> None:
-    found = row("README.md").task()["file_dep"]
-    assert set(found) == {
-        "bundle-layout/README.md",
+    assert row("README.md").task()["file_dep"] == ["bundle-layout/README.md"]
+    assert set(artefact.code_of(layout.write.__module__)) == {
         "scripts/layout.py",
         "scripts/files.py",
         "scripts/errors.py",
         "requirements/build.txt",
     }
-    assert "scripts/sbom.py" in map(str, artefact.modules_behind(sbom_kit.write))
-    assert "scripts/sbom.py" not in map(str, artefact.modules_behind(tarball.write))
+    assert "scripts/sbom.py" in artefact.code_of(sbom_kit.write.__module__)
+    assert "scripts/sbom.py" not in artefact.code_of(tarball.write.__module__)
 
 
 def test_files_of_different_names_have_different_records_of_names_that_can_be_written() -> None:
@@ -131,47 +128,6 @@ def test_a_link_above_a_target_is_stale(tmp_path: Path) -> None:
     assert artefact.stale((tmp_path / "out",), (tmp_path / "out/kit/a",)) == [tmp_path / "out/kit"]
 
 
-# ---- doit's state
-
-
-def sound_state(folder: Path) -> Path:
-    """A database as doit keeps it, with enough rows for some pages."""
-    path = folder / "work/doit.sqlite3"
-    artefact.prepare(path)
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("create table doit (task_id text not null primary key, task_data text not null)")
-        database.executemany("insert into doit values (?, ?)", [(str(number), "x" * 900) for number in range(100)])
-        database.commit()
-    return path
-
-
-def test_a_sound_state_is_left_alone(tmp_path: Path) -> None:
-    path = sound_state(tmp_path)
-    before = path.stat().st_mtime_ns, path.read_bytes()
-    artefact.prepare(path)
-    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
-
-
-@pytest.mark.parametrize("damage", ["garbage", "cut", "zeros"])
-def test_a_damaged_state_is_taken_for_none(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = sound_state(tmp_path)
-    whole = path.read_bytes()
-    half = len(whole) // 2
-    path.write_bytes({"garbage": b"garbage\n" * 99, "cut": whole[:half], "zeros": whole[:half] + bytes(half)}[damage])
-    artefact.prepare(path)
-    assert not path.exists()
-    assert "damaged, so everything is made again" in capsys.readouterr().err
-
-
-def test_a_state_that_another_build_holds_is_not_damaged(tmp_path: Path) -> None:
-    path = sound_state(tmp_path)
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("begin exclusive")
-        artefact.prepare(path)
-        database.execute("rollback")
-    assert path.exists()
-
-
 # ---- what must be there
 
 
@@ -181,47 +137,3 @@ def test_every_input_that_is_gone_is_named_at_once() -> None:
     with pytest.raises(MissingError, match=r"^bundle-layout/gone, gone/b: no such file"):
         artefact.require(rows)
     artefact.require((made,))
-
-
-# ---- content, not time
-
-
-def changed(path: Path, state: artefact.State) -> bool:
-    return artefact.ByContent().check_modified(str(path), path.stat(), state)
-
-
-def test_only_another_content_is_a_change(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_text("one")
-    state = artefact.state_of(path)
-    assert not changed(path, state)
-    os.utime(path, (1, 1))
-    assert not changed(path, state)
-    path.write_text("two")
-    assert changed(path, state)
-    path.write_text("one")
-    assert not changed(path, state)
-    path.write_text("longer")
-    assert changed(path, state)
-
-
-def test_a_change_is_seen_though_size_and_mtime_are_put_back(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_text("one")
-    before = path.stat()
-    state = artefact.state_of(path)
-    (tmp_path / "y").write_text("two")
-    os.utime(tmp_path / "y", ns=(before.st_atime_ns, before.st_mtime_ns))
-    (tmp_path / "y").replace(path)
-    assert path.stat().st_mtime_ns == before.st_mtime_ns
-    assert changed(path, state)
-
-
-def test_what_is_remembered_is_the_hash_of_the_content_there_is(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_text("one")
-    old = artefact.state_of(path)
-    path.write_text("two")
-    checker = artefact.ByContent()
-    assert checker.get_state(str(path), old) == artefact.state_of(path)
-    assert checker.get_state(str(path), None) == artefact.state_of(path)

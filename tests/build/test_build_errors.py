@@ -314,6 +314,22 @@ def test_a_checkout_that_cannot_be_written_is_named(sources: Tree) -> None:
     assert "Traceback" not in said.text
 
 
+def test_a_read_only_file_system_is_named_and_the_old_kit_stays(tree: Tree) -> None:
+    before = traces(tree.dist)
+    tree.append("bundle-layout/README.md", "changed\n")
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && "$2" bundle'
+    in_tiny_tmpfs(tree.root / "artifacts", "true")  # skips where no mount is allowed
+    command = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", tree.root / "artifacts", BIN / "doit")
+    said = tree.run(*command)
+    assert said.code > 0
+    assert "artifacts/.build: cannot be written" in said.err
+    assert "\n  next: " in said.err
+    assert "Traceback" not in said.text
+    assert traces(tree.dist) == before
+    tree.bundle()
+    assert tree.verify().code == 0
+
+
 def test_a_full_disk_ends_the_build_in_words_and_the_next_one_is_right(tree: Tree) -> None:
     """The disk has room for what was built before and for a mebibyte, but not for a second tarball beside the first."""
     files, kept = contents(tree.dist), tree.root / "kept"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,31 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 @given(VALUES)
 def test_reading_what_was_rendered_gives_the_value(value: Any) -> None:
     assert canonical.read(canonical.render(value), "x.json") == value
+
+
+@given(VALUES)
+def test_the_quick_way_gives_what_the_library_gives(value: Any) -> None:
+    assert canonical.render(value) == rfc8785.dumps(value) + b"\n"
+
+
+@given(st.dictionaries(st.text(st.characters(max_codepoint=127)), TEXT | st.integers(-SAFE_INTEGER, SAFE_INTEGER)))
+def test_the_quick_way_is_taken_for_ascii_names_and_gives_the_same(value: dict[str, Any]) -> None:
+    assert canonical.is_plain(value)
+    assert canonical.render(value) == rfc8785.dumps(value) + b"\n"
+
+
+@pytest.mark.parametrize(
+    "value", [1.0, 1e30, float("nan"), 2**53, -(2**53), {"é": 1}, {1: 2}, [{"a": (0.5,)}], b"x", {"a": {1}}, "\ud800"]
+)
+def test_what_is_not_plain_is_left_to_the_library(value: Any) -> None:
+    def outcome(render: Callable[[Any], bytes]) -> bytes | type[BaseException]:
+        try:
+            return render(value)
+        except Exception as err:  # noqa: BLE001 - whichever it is
+            return ValueError if isinstance(err, ValueError) else type(err)
+
+    assert not canonical.is_plain(value) or value == "\ud800"
+    assert outcome(canonical.render) == outcome(lambda value: rfc8785.dumps(value) + b"\n")
 
 
 @given(st.dictionaries(TEXT, st.integers(0, 9)), st.randoms(use_true_random=False))

@@ -7,10 +7,18 @@ import ast
 import pytest
 
 from scripts import errors, files
-from scripts.errors import ChecksumError, InputError, KitError, MissingError, SignatureError, ToolError
+from scripts.errors import ChecksumError, InputError, KitError, LockedError, MissingError, SignatureError, ToolError
 from tests.conftest import ROOT
 
-CODES = {InputError: 2, MissingError: 4, SignatureError: 5, ChecksumError: 6, ToolError: 10, files.WriteError: 1}  # decisions §9
+CODES = {
+    InputError: 2,
+    MissingError: 4,
+    SignatureError: 5,
+    ChecksumError: 6,
+    LockedError: 9,
+    ToolError: 10,
+    files.WriteError: 1,
+}  # decisions §9
 
 
 @pytest.mark.parametrize(("kind", "code"), CODES.items(), ids=[kind.__name__ for kind in CODES])

@@ -94,7 +94,7 @@ def test_a_changed_migration_makes_what_depends_on_it_and_no_more(tree: Tree) ->
 
     said = tree.bundle()
 
-    changed = ["layout:migrations/21-101/migration.py"]
+    changed = ["layout:migrations/21-101"]
     assert_made(said, changed, ABOUT_PAYLOAD, delivery(tree, "21-101"), kit_archive(tree))
     kept = {name for name, trace in traces(tree.kit).items() if trace == before[name]}
     assert {name for name in before if is_payload(name)} - kept == {"migrations/21-101/migration.py", "sbom/lnm-kit.spdx.json"}
@@ -216,7 +216,7 @@ def kinds_of_targets(tree: Tree) -> dict[str, Path]:
     work, wheel = tree.root / "artifacts/.build", f"lnm_runner-{tree.version}-py3-none-any.whl"
     bundle = tree.dist / f"lnm-21-102-{tree.version}.tar.gz"
     return {
-        "layout:migrations/21-101/migration.py": tree.kit / "migrations/21-101/migration.py",
+        "layout:migrations/21-101": tree.kit / "migrations/21-101/migration.py",
         "verifiers:verify.sh": tree.dist / "verify.sh",
         f"runner:{wheel}": tree.kit / "runner/wheelhouse" / wheel,
         "wheelhouse:dnspython-2.9.2-py3-none-any.whl": next((tree.kit / "runner/wheelhouse").glob("dnspython-*")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,61 @@ def test_a_file_is_copied_byte_for_byte(folder: Path) -> None:
     out = io.BytesIO()
     layout.write(out, source=folder / "x")
     assert out.getvalue() == (folder / "x").read_bytes()
+
+
+# ---- rows, and folders that are laid out together
+
+
+def test_a_folder_is_a_row_of_at_most_two_parts_and_a_file_at_the_top_is_its_own() -> None:
+    names = ("README.md", "a/b/c/d.txt", "a/b/e.txt", "a/f.txt", "g/h.txt")
+    assert layout.folders(names) == {"README.md": (), "a/b": ("c/d.txt", "e.txt"), "a": ("f.txt",), "g": ("h.txt",)}
+
+
+def test_every_file_of_the_layout_is_in_one_row() -> None:
+    names = layout.names(ROOT / "bundle-layout")
+    rows = layout.folders(names)
+    assert sorted(
+        name for folder, held in rows.items() for name in ([f"{folder}/{inner}" for inner in held] or [folder])
+    ) == sorted(names)
+
+
+def lay_out(folder: Path, out: Path) -> None:
+    sources = tuple(folder / "migrations/21-101" / name for name in ("README.md", "migration.py", "more.json"))
+    layout.write_folder(out, sources=sources, base=folder / "migrations/21-101")
+
+
+def test_a_folder_is_laid_out_file_by_file(folder: Path, tmp_path: Path) -> None:
+    lay_out(folder, tmp_path / "out")
+    assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {
+        name: f"migrations/21-101/{name}" for name in ("README.md", "migration.py", "more.json")
+    }
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("y"))
+    path.symlink_to("y")
+
+
+SPOILT: dict[str, Callable[[Path], object]] = {
+    "changed": lambda path: path.write_text("x"),
+    "gone": Path.unlink,
+    "mode": lambda path: path.chmod(0o600),
+    "link": linked,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_what_is_there_already_is_not_touched_and_what_is_not_is_mended(
+    folder: Path, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    out = tmp_path / "out"
+    lay_out(folder, out)
+    before = {path.name: path.stat().st_ino for path in out.iterdir()}
+    spoil(out / "more.json")
+    lay_out(folder, out)
+    assert (out / "more.json").read_text() == "migrations/21-101/more.json"
+    assert not (out / "more.json").is_symlink()
+    assert (out / "more.json").stat().st_mode & 0o777 == 0o644
+    assert {path.name: path.stat().st_ino for path in out.iterdir() if path.name in {"README.md", "migration.py"}} == {
+        name: inode for name, inode in before.items() if name != "more.json"
+    }

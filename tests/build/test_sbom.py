@@ -6,6 +6,9 @@ import hashlib
 import io
 import json
 import random
+import re
+import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,16 @@ import pytest
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from scripts import sbom, sbom_kit, sbom_tooling
+from scripts import sbom, sbom_gate, sbom_kit, sbom_tooling
 from scripts.errors import InputError
 from tests.build.trees import Tree, is_payload
 from tests.conftest import ROOT
 
 LOCK, INVENTORY = ROOT / "requirements/build.txt", ROOT / "requirements/packages.json"
 EPOCH, VERSION = 1764547200, "2026.11.0"
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+UNKNOWN = {"licenseConcluded": 0, "licenseDeclared": 0, "supplier": 0}
+"""How many packages of a document have NOASSERTION there: a new one is looked at, then this is raised or scripts/lock.py mended."""
 NAMES = (sbom_kit.ITSELF, "sbom/lnm-tooling.spdx.json")
 
 
@@ -52,11 +58,11 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
 
 @pytest.fixture
 def content(tmp_path: Path) -> tuple[Path, ...]:
-    """Files of a small kit, two wheels among them; their bytes need not be a wheel's."""
+    """Files of a small kit, two wheels among them; their bytes are those of an empty one."""
     names = ("README.md", "migrations/21-101/migration.py", *(f"runner/wheelhouse/{name}" for name in wheel_names()))
     for name in names:
         (tmp_path / "kit" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "kit" / name).write_text(name)
+        (tmp_path / "kit" / name).write_bytes(EMPTY_ZIP if name.endswith(".whl") else name.encode())
     return tuple(tmp_path / "kit" / name for name in names)
 
 
@@ -77,17 +83,90 @@ def test_spdx_tools_accepts_the_document(built: Tree, name: str) -> None:
     assert validate_full_spdx_document(parse_file(str(built.kit / name))) == []
 
 
+def described(found: dict[str, Any]) -> dict[str, Any]:
+    """The package that a document describes."""
+    (root,) = [edge["relatedSpdxElement"] for edge in found["relationships"] if edge["relationshipType"] == "DESCRIBES"]
+    (package,) = [package for package in found["packages"] if package["SPDXID"] == root]
+    return dict(package)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_every_package_that_is_a_file_has_purl_hash_supplier_and_version(built: Tree, name: str) -> None:
-    packages = [package for package in document(built, name)["packages"] if "packageFileName" in package]
-    assert packages
-    for package in packages:
+def test_every_package_even_the_described_one_has_hash_purl_supplier_version_and_licence(built: Tree, name: str) -> None:
+    found = document(built, name)
+    root = described(found)["name"]
+    for package in found["packages"]:
         assert package["versionInfo"]
-        assert package["supplier"].startswith("Organization: ")
-        assert [item["algorithm"] for item in package["checksums"]] == ["SHA256"]
+        assert re.match(r"Organization: .|NOASSERTION$", package["supplier"])
+        assert package["licenseConcluded"]
+        assert package["copyrightText"]
+        (checksum,) = package["checksums"]
+        assert checksum["algorithm"] == "SHA256"
+        assert re.fullmatch(r"[0-9a-f]{64}", checksum["checksumValue"])
         (reference,) = package["externalRefs"]
-        wanted = f"pkg:pypi/{package['name']}@{package['versionInfo']}?file_name={package['packageFileName']}"
+        pypi = f"pkg:pypi/{package['name']}@{package['versionInfo']}?file_name={package.get('packageFileName')}"
+        generic = f"pkg:generic/{package['name']}@{package['versionInfo']}"
+        wanted = generic if package["name"] == root else pypi
         assert (reference["referenceType"], reference["referenceLocator"]) == ("purl", wanted)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_known_of_packages_is_counted(built: Tree, name: str) -> None:
+    packages = document(built, name)["packages"]
+    assert {field: sum(package[field] == "NOASSERTION" for package in packages) for field in UNKNOWN} == UNKNOWN
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_package_says_what_it_depends_on_or_that_it_depends_on_nothing(built: Tree, name: str) -> None:
+    found = document(built, name)
+    edges: dict[str, list[str]] = {}
+    for edge in found["relationships"]:
+        if edge["relationshipType"] == "DEPENDS_ON":
+            edges.setdefault(edge["spdxElementId"], []).append(edge["relatedSpdxElement"])
+    silent = {package["SPDXID"] for package in found["packages"]} - set(edges)
+    assert silent == ({described(found)["SPDXID"]} if name == sbom_kit.ITSELF else set())
+    assert all(targets == ["NONE"] or "NONE" not in targets for targets in edges.values())
+
+
+def test_the_tooling_document_describes_the_lock_by_its_digest(built: Tree) -> None:
+    root = described(document(built, NAMES[1]))
+    assert (root["name"], root["packageFileName"]) == ("lnm-tooling", "requirements/build.txt")
+    assert root["checksums"][0]["checksumValue"] == hashlib.sha256(LOCK.read_bytes()).hexdigest()
+
+
+def test_the_kits_digest_is_what_the_command_in_its_comment_says(built: Tree) -> None:
+    root = described(document(built, sbom_kit.ITSELF))
+    command = root["comment"].partition(" Again: ")[2]
+    assert command
+    said = subprocess.run(["sh", "-c", command], cwd=built.kit, capture_output=True, text=True, check=True)
+    assert said.stdout == f"{root['checksums'][0]['checksumValue']}  -\n"
+
+
+def test_every_file_of_the_kit_has_a_kind_a_licence_and_a_word_on_copyright(built: Tree) -> None:
+    entries = {entry["fileName"]: entry for entry in document(built, sbom_kit.ITSELF)["files"]}
+    for name, entry in entries.items():
+        assert len(entry["fileTypes"]) == 1, name
+        assert "NOASSERTION" not in {entry["licenseConcluded"], entry["copyrightText"]}, name
+    kinds = {name.rpartition(".")[2]: entry["fileTypes"][0] for name, entry in entries.items()}
+    assert {kinds[suffix] for suffix in ("md", "py", "sh", "whl")} == {"DOCUMENTATION", "SOURCE", "ARCHIVE"}
+    assert entries["./sbom/lnm-tooling.spdx.json"]["licenseConcluded"] == document(built, NAMES[1])["dataLicense"]
+    assert entries["./LICENSE"]["licenseConcluded"] == "Apache-2.0"
+    assert entries["./LICENSE"]["copyrightText"] == "NONE"
+
+
+def test_a_copyright_notice_in_a_file_of_ours_is_taken_over(content: tuple[Path, ...], tmp_path: Path) -> None:
+    content[0].write_text("text\nCopyright (c) 2026 A. Nobody\nmore\n")
+    found = {entry["fileName"]: entry["copyrightText"] for entry in json.loads(kit(tmp_path / "kit", content))["files"]}
+    assert found["./README.md"] == "Copyright (c) 2026 A. Nobody"
+    assert found["./migrations/21-101/migration.py"] == "NONE"
+
+
+def test_what_the_runner_depends_on_is_what_its_project_declares() -> None:
+    declared = tomllib.loads((ROOT / "runner/pyproject.toml").read_text())["project"]["dependencies"]
+    assert tuple(re.split(r"[^A-Za-z0-9_-]", line)[0] for line in declared) == sbom_kit.RUNNER_REQUIRES
+
+
+def test_the_names_of_the_documents_are_those_that_the_gate_knows() -> None:
+    assert {sbom_gate.KIT, sbom_gate.TOOLING} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,7 +194,8 @@ def test_the_kits_document_lists_each_file_of_the_payload_once_with_its_hash(bui
 
 def test_the_kits_document_has_a_package_for_each_wheel_with_the_hash_of_the_file(built: Tree) -> None:
     wheels = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (built.kit / "runner/wheelhouse").iterdir()}
-    packages = [package for package in document(built, sbom_kit.ITSELF)["packages"] if "packageFileName" in package]
+    found = document(built, sbom_kit.ITSELF)["packages"]
+    packages = [package for package in found if package["name"] != "concelier-lnm"]
     assert {package["packageFileName"]: package["checksums"][0]["checksumValue"] for package in packages} == wheels
     assert len(packages) == len(wheels)
 
@@ -212,7 +292,7 @@ def test_a_hash_that_the_lock_has_not_is_an_error(tmp_path: Path) -> None:
     assert "doit" in refused(lambda: tooling(inventory=inventory)).message
 
 
-@pytest.mark.parametrize("field", ["version", "licence", "supplier", "file", "sha256", "requires"])
+@pytest.mark.parametrize("field", ["copyright", "version", "licence", "supplier", "file", "sha256", "requires"])
 def test_a_package_without_a_field_is_named(tmp_path: Path, field: str) -> None:
     inventory = changed(tmp_path, lambda packages: packages["doit"].pop(field))
     assert "doit" in refused(lambda: tooling(inventory=inventory)).message

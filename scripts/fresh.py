@@ -1,0 +1,169 @@
+"""What is fresh, and why something is not, in words.
+
+doit itself looks at the file dependencies, by their content (`ByContent`); the two checks here look at what it does
+not: the targets and the settings. Each of them remembers in doit's state what it saw, and says what differs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from doit import Globals
+from doit.dependency import FileChangedChecker
+
+from scripts import files
+
+State = list[int | str]
+"""Size, mtime in ns, ctime in ns, inode, sha256: the first four spare the hashing, the last one decides."""
+Values = Mapping[str, Any]
+"""What doit's state holds of a task's last run."""
+Differences = Callable[[Any, Values], Iterable[str]]
+LONGEST_VALUE = 60  # characters of a setting that are shown
+MADE = "artifacts/"
+POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+class ByContent(FileChangedChecker):  # type: ignore[misc]  # doit has no types
+    """A file has changed when its SHA-256 has: a bare `touch`, a checkout or a clock do not count."""
+
+    def check_modified(self, file_path: str, file_stat: os.stat_result, state: State) -> bool:
+        """True when the content is not what it was."""
+        return not same_content(file_path, file_stat, state)
+
+    def get_state(self, dep: str, current_state: State | None) -> State:
+        """What to remember of a file."""
+        found = os.stat(dep)  # noqa: PTH116 - doit's paths are text
+        known = current_state[4] if current_state and same_content(dep, found, current_state) else None
+        return state_of(dep, found, known)
+
+
+def state_of(path: str, found: os.stat_result, sha256: int | str | None = None) -> State:
+    """What is remembered of a file."""
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, sha256 or files.sha256_of(Path(path))]
+
+
+def same_content(path: str, found: os.stat_result, known: State) -> bool:
+    """Compares a file with what is remembered of it; hashes only where the inode shows a write since."""
+    if [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino] == known[:4]:
+        return True
+    return found.st_size == known[0] and files.sha256_of(Path(path)) == known[4]
+
+
+class Check:
+    """One question to a task, as doit's `uptodate` wants it; after the answer, `str()` is what differs."""
+
+    __signature__ = inspect.Signature([inspect.Parameter(name, POSITIONAL) for name in ("task", "values")])
+    """Told beforehand: doit asks each of the thousands of checks for it."""
+
+    def __init__(self, differences: Differences, remembered: Callable[[Any], dict[str, Any]] = lambda _: {}) -> None:
+        """`differences(task, values)` gives a phrase for each one; `remembered(task)` is what a run leaves for the next."""
+        self.differences, self.remembered = differences, remembered
+        self.found: list[str] = []
+
+    def __call__(self, task: Any, values: Values) -> bool:
+        """True when nothing differs."""
+        task.value_savers.append(lambda: self.remembered(task))
+        self.found = list(self.differences(task, values))
+        return not self.found
+
+    def __str__(self) -> str:
+        """What differs, in words."""
+        return "; ".join(self.found)
+
+
+def same_settings(settings: Mapping[str, Any]) -> Check:
+    """The settings of a row, in the plain form that JSON has, are what they were."""
+
+    def differences(_: Any, values: Values) -> Iterator[str]:
+        before = values.get("settings")
+        if before is None:
+            yield "its settings were not known"
+            return
+        for name in sorted({*before, *settings}):
+            if before.get(name) != settings.get(name):
+                yield f"{name} was {shown(before.get(name))}, is {shown(settings.get(name))}"
+
+    return Check(differences, lambda _: {"settings": settings})
+
+
+def same_files(read: Callable[[], Mapping[str, str]]) -> Check:
+    """Files that every task of a kind depends on, `{path: sha256}`, are what they were: told once and not for each task."""
+
+    def differences(_: Any, values: Values) -> Iterator[str]:
+        before, now = values.get("files"), read()
+        if before is None:
+            yield "its code was not known"
+            return
+        for name in sorted({*before, *now}):
+            if name not in before or name not in now:
+                yield f"{name} {'came in' if name in now else 'is not read any more'}"
+            elif before[name] != now[name]:
+                yield f"{name} changed"
+
+    return Check(differences, lambda _: {"files": dict(read())})
+
+
+def untouched_targets() -> Check:
+    """The targets are byte for byte what the step wrote, with the mode that it gave them."""
+
+    def differences(task: Any, values: Values) -> Iterator[str]:
+        known = values.get("targets", {})
+        for target in task.targets:
+            words = what_happened_to(target, known[target]) if target in known else "was not made before"
+            if words:
+                yield f"{target} {words}"
+
+    def remembered(task: Any) -> dict[str, Any]:
+        return {"targets": {target: target_state(target) for target in task.targets}}
+
+    return Check(differences, remembered)
+
+
+def target_state(target: str) -> State:
+    """What is remembered of a target: its state and its mode."""
+    found = os.lstat(target)
+    return [*state_of(target, found), stat.S_IMODE(found.st_mode)]
+
+
+def what_happened_to(target: str, known: State) -> str:
+    """How a target differs from what was made; nothing where it does not."""
+    try:
+        found = os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return "is gone"
+    if not stat.S_ISREG(found.st_mode):
+        return "is a link now" if stat.S_ISLNK(found.st_mode) else "is no file now"
+    if stat.S_IMODE(found.st_mode) != known[-1]:
+        return f"had mode {int(known[-1]):04o}, has {stat.S_IMODE(found.st_mode):04o}"
+    return "" if same_content(target, found, known) else "is not what was made"
+
+
+def holds(condition: Callable[[], bool], words: str) -> Check:
+    """A condition that needs no memory, with the words for when it does not hold."""
+    return Check(lambda _task, _values: () if condition() else (words,))
+
+
+def shown(value: Any) -> str:
+    """A setting, short enough for a line."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+def reasons(task: Any, tasks: Mapping[str, Any]) -> list[str]:
+    """Why doit is about to run a task, a phrase for each, sources first; none for a task that it never ran to its end."""
+    manager = Globals.dep_manager
+    if manager.backend.get(task.name, "_values_:") is None:
+        return []
+    kept, task.value_savers = task.value_savers, []  # asking again must not make them save twice
+    why = manager.get_status(task, tasks, get_log=True).reasons
+    task.value_savers = kept
+    new, gone = why.get("added_file_dep") or [], why.get("removed_file_dep") or []
+    changed = sorted(set(why.get("changed_file_dep") or []) - set(new), key=lambda path: (path.startswith(MADE), path))
+    found = [f"{path} changed" for path in changed]
+    found += [f"{path} came in" for path in new] + [f"{path} is not read any more" for path in gone]
+    return found + [words for check, _, _ in why.get("uptodate_false") or [] for words in check.found]

@@ -1,0 +1,15 @@
+"""Every file of tests is run by the command that the README names: pytest leaves out folders by their names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+
+def test_every_file_of_tests_is_collected() -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "--numprocesses=0"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    collected = {line.partition("::")[0] for line in said.splitlines() if "::" in line}
+    assert collected == {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
