@@ -1,4 +1,4 @@
-"""What is built, from what: one row for each file below artifacts/lnm/. `doit bundle` makes all of it.
+"""What is built, from what: a row for each file below artifacts/lnm/, or for a folder of them. `doit bundle` makes all of it.
 
 Rows stand in the order in which data flows: payload, statements about it, checksums, signatures, manifest, tarball.
 The code of a step is in the module that the row names; what a row is, in scripts/artefact.py.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from scripts import (
     wheelhouse,
 )
 from scripts.after import After
-from scripts.artefact import LOCK, TOOL_LOCK, WORK, Artefact, Reads, prune, require, stale
+from scripts.artefact import LOCK, TOOL_LOCK, WORK, Artefact, Reads, prune, require, stale, take_tree_for
 from scripts.errors import KitError
 from scripts.fresh import ByContent, holds
 from scripts.reporter import BuildReporter
@@ -262,6 +263,7 @@ OUTPUT_FOLDERS = (DIST, WORK)
 try:
     require(ARTEFACTS)
     state.prepare(STATE)
+    take_tree_for(sys.argv[1:])
 except KitError as err:
     raise InvalidDodoFile(str(err)) from None
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from doit.exceptions import InvalidTask, TaskFailed
 
-from scripts import canonical, files, fresh, holder
+from scripts import canonical, child, files, fresh, holder
 from scripts.errors import InputError, KitError, MissingError
 
 WORK = Path("artifacts/.build")
@@ -31,6 +31,7 @@ LONGEST_LABEL = 200  # characters; file systems take names of 255 bytes, and mor
 TOOL_LOCK = Path("requirements/build.txt")
 
 LOCK = WORK / "lock"
+WRITING_COMMANDS = {"clean", "forget", "ignore", "reset-dep"}  # of doit
 IMPORT = re.compile(r"^[ \t]*from (scripts[.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)  # a parser takes 30 ms of each start
 
 Reads = Path | tuple[Path, ...]
@@ -100,27 +101,31 @@ class Artefact:
         }
 
     def build(self) -> TaskFailed | None:
-        """Runs the step; on any error the old target stays."""
+        """Runs the step; on any error the old target stays, and the task counts as not done."""
+        child.bond_worker()
         try:
+            read = fresh.note(self.inputs)
             if self.holds:
                 self.step(self.target, **self.reads, **self.settings, **self.uses)
+                fresh.require_unchanged(read)
             else:
                 with files.replacing(self.target, self.mode) as out:
                     self.step(out, **self.reads, **self.settings, **self.uses)
+                    fresh.require_unchanged(read)
             with files.replacing(self.record) as out:
-                out.write(canonical.render(self.recorded()))
+                out.write(canonical.render(self.recorded(read)))
         except KitError as err:
             return TaskFailed(str(err))
         except KeyboardInterrupt:
             return TaskFailed("interrupted; no target is half written\n  next: the same command again [exit 130]")
         return None
 
-    def recorded(self) -> dict[str, Any]:
-        """What this run read and wrote; times and places are left out, so equal runs leave equal records."""
+    def recorded(self, read: Mapping[Path, str]) -> dict[str, Any]:
+        """What this run read (`{path: sha256}`) and wrote; times and places are left out, so equal runs leave equal records."""
         return {
             "task": f"{self.group}:{self.label}",
             "step": f"{self.step.__module__}.{self.step.__name__}",
-            "inputs": {path.as_posix(): files.sha256_of(path) for path in sorted(set(self.inputs))},
+            "inputs": {path.as_posix(): sha256 for path, sha256 in sorted(read.items())},
             "code": {name: sha256 for name, sha256 in code_of(self.step.__module__).items() if name != TOOL_LOCK.as_posix()},
             "outputs": {path.as_posix(): files.sha256_of(path) for path in self.targets},
             "settings": plain(self.settings),
@@ -131,6 +136,15 @@ class Artefact:
                 **getattr(sys.modules[self.step.__module__], "tools", dict)(),
             },
         }
+
+
+def take_tree_for(arguments: Iterable[str]) -> None:
+    """Takes the tree for a command of doit that changes what a build leaves; `run` takes it in its reporter.
+
+    Raises: LockedError where another build has it.
+    """
+    if WRITING_COMMANDS & set(arguments):
+        holder.take(LOCK)
 
 
 def take_tree() -> None:
@@ -202,6 +216,8 @@ def stale(roots: Iterable[Path], targets: Iterable[Path]) -> list[Path]:
     """What lies below the output folders and is no target of any artefact, outermost first.
 
     A file whose source is gone, a left-over of a killed build, a folder or a link in a target's place: all of them.
+
+    Raises: WriteError where a folder cannot be looked into.
     """
     wanted = set(map(str, targets))
     folders = {""}
@@ -210,25 +226,27 @@ def stale(roots: Iterable[Path], targets: Iterable[Path]) -> list[Path]:
             folders.add(target)
     found: list[str] = []
     waiting = [str(root) for root in roots if root.is_dir()]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False) and entry.path in folders:
-                    waiting.append(entry.path)
-                elif entry.is_symlink() or entry.is_dir() or entry.path not in wanted:
-                    found.append(entry.path)
+    with files.looking():
+        while waiting:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False) and entry.path in folders:
+                        waiting.append(entry.path)
+                    elif entry.is_symlink() or entry.is_dir() or entry.path not in wanted:
+                        found.append(entry.path)
     return sorted(map(Path, found))
 
 
 def prune(roots: tuple[Path, ...], targets: tuple[Path, ...]) -> TaskFailed | None:
     """Removes what is stale and says so."""
-    for path in stale(roots, targets):
-        print(f"   removed {path}: nothing makes it any more")
-        try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        except OSError as err:
-            return TaskFailed(f"{path}: cannot be removed: {err.strerror}\n  next: {files.advice(err)} [exit 1]")
+    try:
+        for path in stale(roots, targets):
+            print(f"   removed {path}: nothing makes it any more")
+            with files.looking():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+    except KitError as err:
+        return TaskFailed(str(err))
     return None

@@ -87,6 +87,18 @@ def replacing(target: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
                 os.unlink(part)  # noqa: PTH108 - as above
 
 
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Turns what the operating system refuses inside the block into words.
+
+    Raises: WriteError.
+    """
+    try:
+        yield
+    except OSError as err:
+        raise WriteError(f"{err.filename}: {err.strerror}", hint=advice(err)) from err
+
+
 def make_folder(folder: Path) -> None:
     """Makes a folder and those above it, none of them world-writable (which a verifier refuses), whatever the umask is."""
     for path in reversed((folder, *folder.parents)):

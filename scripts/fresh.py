@@ -15,8 +15,10 @@ from typing import Any
 
 from doit import Globals
 from doit.dependency import FileChangedChecker
+from doit.exceptions import InvalidTask
 
 from scripts import files
+from scripts.errors import InputError, KitError
 
 State = list[int | str]
 """Size, mtime in ns, ctime in ns, inode, sha256: the first four spare the hashing, the last one decides."""
@@ -28,15 +30,44 @@ MADE = "artifacts/"
 POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
+AS_READ: dict[str, State] = {}
+"""Of each file that a step of this process reads, what it was when the step began."""
+
+
+def note(paths: Iterable[Path]) -> dict[Path, str]:
+    """The content of files that a step is about to read, `{path: sha256}`; doit then remembers them as they are now."""
+    found = {path: files.sha256_of(path) for path in dict.fromkeys(paths)}
+    AS_READ.update({str(path): state_of(str(path), path.stat(), sha256) for path, sha256 in found.items()})
+    return found
+
+
+def require_unchanged(read: Mapping[Path, str]) -> None:
+    """Refuses what was made of files that somebody changed meanwhile: it may be of the old ones or of the new ones.
+
+    Raises: InputError naming them.
+    """
+    changed = [str(path) for path, sha256 in read.items() if files.sha256_of(path) != sha256]
+    if changed:
+        raise InputError(f"{', '.join(changed)}: changed while the step read it", hint="run the same command again")
+
+
 class ByContent(FileChangedChecker):  # type: ignore[misc]  # doit has no types
     """A file has changed when its SHA-256 has: a bare `touch`, a checkout or a clock do not count."""
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: State) -> bool:
-        """True when the content is not what it was."""
-        return not same_content(file_path, file_stat, state)
+        """True when the content is not what it was.
+
+        Raises: InvalidTask where it cannot be read.
+        """
+        try:
+            return not same_content(file_path, file_stat, state)
+        except KitError as err:
+            raise InvalidTask(str(err)) from None
 
     def get_state(self, dep: str, current_state: State | None) -> State:
-        """What to remember of a file."""
+        """What to remember of a file: what it was when the step began to read it."""
+        if dep in AS_READ:
+            return AS_READ[dep]
         found = os.stat(dep)  # noqa: PTH116 - doit's paths are text
         known = current_state[4] if current_state and same_content(dep, found, current_state) else None
         return state_of(dep, found, known)
@@ -66,9 +97,15 @@ class Check:
         self.found: list[str] = []
 
     def __call__(self, task: Any, values: Values) -> bool:
-        """True when nothing differs."""
+        """True when nothing differs.
+
+        Raises: InvalidTask where something cannot be looked at.
+        """
         task.value_savers.append(lambda: self.remembered(task))
-        self.found = list(self.differences(task, values))
+        try:
+            self.found = list(self.differences(task, values))
+        except KitError as err:
+            raise InvalidTask(str(err)) from None
         return not self.found
 
     def __str__(self) -> str:
@@ -131,11 +168,16 @@ def target_state(target: str) -> State:
 
 
 def what_happened_to(target: str, known: State) -> str:
-    """How a target differs from what was made; nothing where it does not."""
+    """How a target differs from what was made; nothing where it does not.
+
+    Raises: KitError where it cannot be looked at.
+    """
     try:
         found = os.lstat(target)
     except (FileNotFoundError, NotADirectoryError):
         return "is gone"
+    except OSError as err:
+        raise files.WriteError(f"{target}: {err.strerror}", hint=files.advice(err)) from err
     if not stat.S_ISREG(found.st_mode):
         return "is a link now" if stat.S_ISLNK(found.st_mode) else "is no file now"
     if stat.S_IMODE(found.st_mode) != known[-1]:

@@ -1,7 +1,7 @@
 """Reads in a wheel what its metadata does not say surely: the copyright notices, and which of the BSD licences it means.
 
 Looked at are the licence files of `.dist-info` (PyPA, «Recording installed projects»; PEP 639) and, where they say nothing, the
-first lines of the modules. Used by `python -m scripts.lock` alone.
+first lines of the modules.
 """
 
 from __future__ import annotations

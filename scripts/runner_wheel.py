@@ -8,13 +8,12 @@ contents, so it holds for both.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from scripts import files
+from scripts import child, files
 from scripts.errors import InputError, ToolError
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -32,7 +31,7 @@ def build(project: Path, folder: Path) -> Path:
     Raises: ToolError with the last lines of what hatchling said.
     """
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    done = child.run(command, cwd=project)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         last = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts import canonical, files, spdx_rules
 from scripts.errors import InputError
-from scripts.wheelhouse import Wheel
+from scripts.wheelhouse import WHEEL_NAME, Wheel
 
 if TYPE_CHECKING:
     from spdx_tools.spdx.model import Document, Package, Relationship, SpdxNone
@@ -51,16 +51,28 @@ class Component:
 def read_inventory(inventory: Path) -> dict[str, dict[str, Any]]:
     """What the lock knows of each package: `{name: {version, licence, supplier, copyright, file, sha256, requires}}`.
 
-    Raises: InputError naming each package that lacks a field.
+    `requires` are names of the inventory, the rest is text. Raises: InputError naming each package where it is not so.
     """
     hint = "git checkout requirements; or nox -s lock"
     found = canonical.read(files.read_bytes(inventory), str(inventory))
     if not isinstance(found, dict) or not found:
         raise InputError(f"{inventory}: no packages in it", hint=hint)
-    bad = [name for name, known in found.items() if not isinstance(known, dict) or FIELDS - set(known)]
+    bad = [f"{name} ({', '.join(wrong)})" for name, known in found.items() if (wrong := wrong_fields(known, found))]
     if bad:
-        raise InputError(f"{inventory}: wanted {', '.join(sorted(FIELDS))} of each package: {', '.join(bad)}", hint=hint)
+        raise InputError(f"{inventory}: missing, or not what they must be: {'; '.join(bad)}", hint=hint)
     return found
+
+
+def wrong_fields(known: Any, inventory: Mapping[str, Any]) -> list[str]:
+    """The fields of a package that are missing or not of their form."""
+    fields = known if isinstance(known, dict) else {}
+    texts = {name for name in FIELDS - {"requires"} if isinstance(fields.get(name), str)}
+    requires = fields.get("requires")
+    wrong = FIELDS - {"requires"} - texts
+    known_names = isinstance(requires, list) and all(isinstance(name, str) and name in inventory for name in requires)
+    wrong |= set() if known_names else {"requires"}
+    wrong |= {"file"} if "file" in texts and not WHEEL_NAME.fullmatch(fields["file"]) else set()
+    return sorted(wrong)
 
 
 def pypi_component(name: str, known: Mapping[str, Any], *, filename: str = "", sha256: str = "") -> Component:

@@ -20,6 +20,7 @@ from scripts import files
 
 TABLE = "create table if not exists doit (task_id text not null primary key, task_data json)"  # doit.dependency.SqliteDB
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+DAMAGE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)  # no database, a broken one, another table
 BROKEN_ROWS = "select count(*) from doit where task_id is null or not json_valid(task_data)"
 
 
@@ -33,12 +34,15 @@ def prepare(state: Path) -> None:
         files.make_folder(state.parent)
     except OSError as err:
         raise files.WriteError(f"{err.filename}: the folder cannot be made: {err.strerror}", hint=hint) from err
-    if state.is_file() and is_damaged(state):
+    if not os.access(state.parent, os.R_OK | os.W_OK | os.X_OK):
+        raise files.WriteError(f"{state.parent}: cannot be written", hint=hint)
+    if state.is_dir():
+        raise files.WriteError(f"{state}: found a folder, wanted a file", hint="remove it, then run the same command again")
+    if state.exists() and not os.access(state, os.R_OK | os.W_OK):
+        raise files.WriteError(f"{state}: cannot be read and written", hint=hint)
+    if state.exists() and is_damaged(state):
         print(f"{state}: damaged, so everything is made again", file=sys.stderr)
         state.unlink()
-    for path in (state.parent, state):
-        if path.exists() and not os.access(path, os.W_OK):
-            raise files.WriteError(f"{path}: cannot be written", hint=hint)
     if not state.exists():
         create(state)
 
@@ -56,13 +60,21 @@ def create(state: Path) -> None:
 
 
 def is_damaged(state: Path) -> bool:
-    """True for a file that is no sound state; one that is in use by another build is sound."""
+    """True for a file that is no sound state; one that is in use by another build is sound.
+
+    Raises: WriteError where it cannot be said.
+    """
     try:
         with contextlib.closing(sqlite3.connect(state, timeout=0)) as database:
             sound = database.execute("PRAGMA quick_check").fetchall() == [("ok",)]
             return not sound or database.execute(BROKEN_ROWS).fetchall() != [(0,)]
-    except sqlite3.DatabaseError as err:
-        return err.sqlite_errorcode not in BUSY
+    except sqlite3.Error as err:
+        kind = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest is its finer kind
+        if kind in DAMAGE:
+            return True
+        if kind in BUSY:
+            return False
+        raise files.WriteError(f"{state}: {err}", hint=advice(err)) from err
 
 
 def advice(err: sqlite3.Error) -> str:

@@ -8,14 +8,13 @@ target of its own and is fetched by pip from whatever index pip is set up for, b
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from scripts import checksums, files
+from scripts import checksums, child, files
 from scripts.errors import ChecksumError, InputError, ToolError
 
 LOCK = Path("requirements/wheelhouse.lock")
@@ -93,7 +92,7 @@ def fetch(wheel: Wheel, folder: Path) -> Path:
     requirements.write_text(wheel.requirement)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
     options = ["--require-hashes", "--only-binary", ":all:", "--dest", str(folder), "--requirement", str(requirements)]
-    done = subprocess.run([*pip, *options, *pip_options(wheel)], capture_output=True, text=True, check=False)
+    done = child.run([*pip, *options, *pip_options(wheel)])
     found = folder / wheel.filename
     if done.returncode == 0 and found.is_file():
         return found

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts import holder
+from scripts.artefact import LOCK, WORK
 from scripts.errors import KitError
 from scripts.repro import checkout, stage, verdict
 from scripts.repro.variations import NAMES
@@ -32,6 +34,8 @@ def main(argv: list[str]) -> int:
         with workplace(root) as place:
             baseline = stage.build_baseline(place)
             findings, complaints = stage.examine(place, baseline, wanted)
+            if (root / WORK).is_dir():  # else nothing was built here
+                holder.take(root / LOCK)  # until the end, so that the verdict is about what was compared
             here = checkout.hold(root, baseline)
         for finding in here.findings:
             stage.say(finding.state, finding.name, f"{finding.varied}: {finding.words}")

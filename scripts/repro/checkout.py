@@ -75,5 +75,6 @@ def leave_verdict(root: Path, baseline: Seen, here: Checkout, findings: Sequence
         return f"no verdict: {here.note}\n  next: doit bundle, then again: nox -s repro"
     if not failed and not whole:
         return "no verdict: not everything was varied (--only)"
-    written = verdict.write(root, tarball, here.seen.root_hash, kit_name(baseline), findings)
+    kit = (kit_name(baseline), here.seen.root_hash)
+    written = verdict.write(root, tarball, here.seen.sha256(tarball.name), kit, findings)
     return f"verdict {written.relative_to(root)}: {verdict.result(findings)}"

@@ -89,18 +89,19 @@ def predicate(findings: Iterable[Finding], table_sha256: str) -> dict[str, Any]:
     }
 
 
-def write(root: Path, tarball: Path, root_hash: str, kit_name: str, findings: Iterable[Finding]) -> Path:
-    """Signs the verdict about the tarball with the build's key and puts it beside it.
+def write(root: Path, tarball: Path, compared: str, kit: tuple[str, str], findings: Iterable[Finding]) -> Path:
+    """Signs the verdict with the build's key and puts it beside the tarball.
 
-    Raises: KitError where the key is no longer that of the build, or the file cannot be written.
+    `compared` is the SHA-256 of the tarball that was compared, `kit` the kit's name and rootHash. Raises: KitError where the
+    tarball is another one by now, the key is no longer that of the build, or the file cannot be written.
     """
     import os
 
     from scripts import files, keys, signing, statement
 
     public = tarball.parent / "signing-key.pub"
-    subjects = [(tarball.name, files.sha256_of(tarball)), (kit_name, root_hash)]
-    payload = statement.render(subjects, TYPE, predicate(findings, files.sha256_of(root / TABLE)))
+    files.verify_sha256(tarball, compared, "the comparison")
+    payload = statement.render([(tarball.name, compared), kit], TYPE, predicate(findings, files.sha256_of(root / TABLE)))
     dsse = signing.sealed(payload, keys.source(os.environ), public)
     bundle = signing.dsse_bundle(dsse, keys.hint(files.read_bytes(public)))
     with files.replacing(beside(tarball)) as out:

@@ -36,6 +36,7 @@ PLAIN = {
     "TZ": "UTC0",
 }
 DROPPED = ("LANG", "LANGUAGE", "LC_", "PYTHON", "VIRTUAL_ENV", "__PYVENV")
+SECRETS = ("LNM_SIGNING_KEY", "LNM_SIGNING_KEY_PASSWORD_FILE")  # variables that name files
 TIME_STEP, TIME_RANGE = 86_400_003, 4_000_000_000  # seconds; scatter the inputs' times
 PROBES = 24  # files; enough that an order that is equal by chance does not happen
 
@@ -138,11 +139,11 @@ def workplace(root: Path) -> Iterator[Workplace]:
                 other = tempfile.TemporaryDirectory(prefix="lnm-repro-", dir=OTHER_DISK, ignore_cleanup_errors=True)
                 shuffled = Path(stack.enter_context(other))
                 shuffled = None if lists_alike(base, shuffled) else shuffled
-        names = sources(root)
+        names = tuple(name for name in sources(root) if not is_secret(root / name))
         for name in names:
             lay_file(root / name, base / "snapshot" / name, PLAIN_UMASK)
         copy_git(root / ".git", base / "snapshot/.git")
-        yield Workplace(root, base / "snapshot", base, shuffled, names, surroundings())
+        yield Workplace(root, base / "snapshot", base, shuffled, names, surroundings(root))
 
 
 def lists_alike(one: Path, other: Path) -> bool:
@@ -158,13 +159,19 @@ def lists_alike(one: Path, other: Path) -> bool:
     return found[0] == found[1]
 
 
-def surroundings() -> dict[str, str]:
+def is_secret(path: Path) -> bool:
+    """True for the private key and its password, where they lie in the checkout: they are used from there and never copied."""
+    return any(os.environ.get(name) and path.absolute() == Path(os.environ[name]).absolute() for name in SECRETS)
+
+
+def surroundings(root: Path) -> dict[str, str]:
     """The environment of the baseline: the caller's, so that it finds pip's index and the key, less what is varied."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED) and name != "TZ"}
     home = Path.home()
     state = os.environ.get("XDG_STATE_HOME", "")
     kept["XDG_STATE_HOME"] = state if Path(state).is_absolute() else str(home / ".local/state")
     kept.setdefault("PIP_CACHE_DIR", str(Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "pip"))
+    kept |= {name: str(root / kept[name]) for name in SECRETS if kept.get(name)}
     return kept | PLAIN
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--quick] [--json FILE] [--write] [--enforce FACTOR] [NAME …]`: measures, prints, writes artifacts/bench/.
+"""`python -m tests.bench [--quick | --largest N] [--json FILE] [--write] [--enforce FACTOR] [NAME …]`: measures, prints, writes artifacts/bench/.
 
 Exit 0 also where a goal was missed, unless --enforce; 2 where one was missed by more than that factor; 4 where a program or the
 built kit of this checkout is not here; 1 where a command that was to be measured failed.

@@ -25,6 +25,12 @@ class Result:
     """The name of the file beside the JSON."""
 
     @property
+    def spread(self) -> tuple[float, float] | None:
+        """The least and the most of the ratios of runs that followed each other."""
+        ratios = [ratio(ours, beside) for ours, beside in zip(self.ours, self.beside, strict=False)]
+        return (min(ratios), max(ratios)) if ratios else None
+
+    @property
     def ratio(self) -> float | None:
         """Of the medians."""
         return ratio(median(self.ours), median(self.beside)) if self.beside else None
@@ -125,6 +131,7 @@ def result_json(result: Result) -> dict[str, Any]:
         "beside": plain(bench.theirs),
         "goal": {"ratio": bench.goal, "memory_mb": bench.memory_goal_mb, "size": bench.goal_at} if bench.goal else None,
         "ratio": result.ratio,
+        "ratio_least_most": result.spread,
         "falls_short": shortcomings(result),
         "profile": result.profile,
         "medians": {side: dataclasses.asdict(median(runs)) for side, runs in sides(result).items()},
@@ -151,8 +158,8 @@ def markdown(results: Sequence[Result], facts: Mapping[str, str]) -> str:
     """The tables of docs/performance.md."""
     lines = [", ".join(f"{name} {value}" for name, value in facts.items()), ""]
     lines += [
-        "| bench | size | ours, s | beside it, s | ratio | goal | | memory, MB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
+        "| bench | size | ours, s | beside it, s | ratio | least … most | goal | | memory, MB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
     lines += [row(result) for result in results]
     lines += ["", "| bench | ten times from … to | ours: time | beside it: time | ours: memory | exponent | |"]
@@ -165,6 +172,7 @@ def row(result: Result) -> str:
     ours, bench, found = median(result.ours), result.bench, result.ratio
     beside, times = ("", "") if found is None else (f"{median(result.beside).wall_s:.3f}", f"{found:.2f}")
     goal = f"{bench.goal:g}" if bench.goal is not None and result.size == bench.goal_at else ""
+    spread = "{:.2f} … {:.2f}".format(*result.spread) if result.spread else ""
     memory = f"{ours.peak_mb:.0f}" + (f" (goal {bench.memory_goal_mb})" if goal and bench.memory_goal_mb else "")
     cells = (
         f"`{bench.name}`",
@@ -172,6 +180,7 @@ def row(result: Result) -> str:
         f"{ours.wall_s:.3f}",
         beside,
         times,
+        spread,
         goal,
         verdict(result),
         memory,

@@ -305,6 +305,48 @@ def test_an_output_folder_that_cannot_be_written_is_named(tree: Tree, folders: t
     assert tree.verify().code == 0
 
 
+@pytest.mark.parametrize("task", ["bundle", "layout:migrations/21-101", "sbom:lnm-kit.spdx.json"])
+@pytest.mark.parametrize("name", ["lnm", "lnm/{kit}/migrations", ".build/records", ".build", ".build/doit.sqlite3"])
+def test_what_cannot_be_looked_into_is_named(tree: Tree, task: str, name: str) -> None:
+    before = traces(tree.dist)
+    closed = tree.root / "artifacts" / name.format(kit=tree.kit.name)
+    mode = closed.stat().st_mode
+    tree.append("bundle-layout/migrations/21-101/README.md", "changed\n")
+    closed.chmod(0)
+    said = tree.run(*powerless(), BIN / "doit", task)
+    closed.chmod(mode)
+    assert said.code > 0
+    assert f"artifacts/{name.format(kit=tree.kit.name)}" in said.err
+    assert "\n  next: look at " in said.err
+    assert "Traceback" not in said.text
+    assert traces(tree.dist) == before
+    tree.bundle()
+    assert tree.verify().code == 0
+
+
+def test_a_damaged_state_in_a_folder_that_cannot_be_written_is_told(tree: Tree) -> None:
+    work = tree.root / "artifacts/.build"
+    (work / "doit.sqlite3").write_bytes(b"garbage\n" * 99)
+    work.chmod(0o555)
+    said = tree.run(*powerless(), BIN / "doit", "bundle")
+    work.chmod(0o755)
+    assert "artifacts/.build: cannot be written" in said.err
+    assert "Traceback" not in said.text
+    assert len(tree.bundle().made) > 50
+
+
+def test_a_folder_in_the_place_of_the_state_is_told(tree: Tree) -> None:
+    state = tree.root / "artifacts/.build/doit.sqlite3"
+    state.unlink()
+    state.mkdir()
+    said = tree.doit("bundle")
+    assert said.code > 0
+    assert "doit.sqlite3: found a folder, wanted a file\n  next: remove it" in said.err
+    assert "Traceback" not in said.text
+    state.rmdir()
+    tree.bundle()
+
+
 def test_a_checkout_that_cannot_be_written_is_named(sources: Tree) -> None:
     sources.root.chmod(0o555)
     said = sources.run(*powerless(), BIN / "doit", "bundle")
@@ -366,6 +408,38 @@ def test_a_damaged_state_makes_everything_again(tree: Tree) -> None:
     assert "doit.sqlite3: damaged, so everything is made again" in said.err
     assert contents(tree.dist) == files
     assert "0 made, " in tree.bundle().out
+
+
+EDITED_MEANWHILE = """
+
+from pathlib import Path as AnyPath
+honest = write
+def write(out, *, source):
+    honest(out, source=source)
+    if source.name == {name!r} and not AnyPath("edited").exists():
+        AnyPath("edited").touch()
+        source.write_text(source.read_text() + "changed\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [("LICENSE", "layout:LICENSE"), ("migration.py", "layout:migrations/21-101")], ids=["file", "folder"]
+)
+def test_a_source_that_changes_while_it_is_read_fails_the_step_and_the_next_build_is_right(
+    tree: Tree, name: str, task: str
+) -> None:
+    place = "LICENSE" if name == "LICENSE" else "migrations/21-101/migration.py"
+    source = tree.root / ("LICENSE" if name == "LICENSE" else f"bundle-layout/{place}")
+    tree.append(source.relative_to(tree.root).as_posix(), "# first\n")
+    tree.append("scripts/layout.py", EDITED_MEANWHILE.format(name=name))
+    said = tree.doit("bundle")
+    assert said.code > 0
+    assert f"failed: {task}\n" in said.err
+    assert f"{name}: changed while the step read it\n  next: run the same command again [exit 2]" in said.err
+    assert task in tree.bundle().made
+    assert source.read_text().endswith("changed\n")
+    assert (tree.kit / place).read_bytes() == source.read_bytes()
+    assert tree.verify().code == 0
 
 
 def test_an_interrupted_build_says_so_and_nothing_of_a_kit(tree: Tree, built: Tree) -> None:

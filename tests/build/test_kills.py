@@ -53,7 +53,8 @@ def traced(tree: Tree, epoch: str, *options: str) -> subprocess.CompletedProcess
 def sources_of(tree: Tree, epoch: str) -> None:
     """The small tree's sources are of their time too, so that everything is made again."""
     if (tree.root / "sources").exists():
-        (tree.root / "sources/one").write_text(f"{epoch}\n")
+        for name in ("one", "in/a"):
+            (tree.root / "sources" / name).write_text(f"{epoch}\n")
 
 
 def build(tree: Tree, epoch: str) -> dict[str, str]:
@@ -115,8 +116,8 @@ def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     shutil.copy(ROOT / "tests/build/small_dodo.py", tree.root / "dodo.py")
     (tree.root / "requirements").mkdir()
     shutil.copy(ROOT / "requirements/build.txt", tree.root / "requirements/build.txt")
-    (tree.root / "sources").mkdir()
-    for name in ("one", "two"):
+    (tree.root / "sources/in").mkdir(parents=True)
+    for name in ("one", "two", "in/a", "in/b"):
         (tree.root / "sources" / name).write_text(f"{name}\n")
     yield tree
     shutil.rmtree(base, ignore_errors=True)
@@ -125,7 +126,7 @@ def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
 @pytest.mark.parametrize("share", range(WORKERS))
 def test_a_build_killed_at_any_write_is_mended_by_the_next(small_tree: Tree, share: int) -> None:
     ends = {epoch: build(small_tree, epoch) for epoch in (NEW, OLD)}
-    assert {name for name in ends[OLD] if ends[OLD][name] == ends[NEW][name]} == {"kit/two", "signing-key.pub"}
+    assert {name for name in ends[OLD] if ends[OLD][name] == ends[NEW][name]} == {"kit/two", "kit/in/b", "signing-key.pub"}
     total = count(small_tree, NEW)
     build(small_tree, OLD)
     assert total["rename"] >= 10

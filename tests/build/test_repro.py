@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import ctypes
+import fcntl
 import json
 import os
 import re
@@ -14,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from scripts import gzipped
+from scripts.errors import ChecksumError
 from scripts.repro import compare, explain, verdict, workplace
 from scripts.repro.compare import Seen
 from scripts.repro.variations import CPU_FEATURES, FACTORS, NAMES, PYTHONS, Factor, obstacle, running, variations
@@ -38,6 +42,7 @@ ISSUE = {
     "cpu-count",
 }
 KIT = "concelier-lnm-1"
+PRIVATE = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 # ---- the table
@@ -426,6 +431,38 @@ def test_a_build_that_is_reproduced_says_so_and_a_part_of_the_variations_signs_n
     assert "no verdict: not everything was varied (--only)" in said.out
     assert said.out.endswith("repro: PASSED, 2 compared, skipped: nothing\n")
     assert not Path(f"{tree.tarball}{verdict.SUFFIX}").exists()
+
+
+def test_a_kit_that_is_built_meanwhile_gets_no_verdict(built: Tree) -> None:
+    with pytest.raises(ChecksumError, match="the comparison says 000000000000"):
+        verdict.write(built.root, built.tarball, "0" * 64, ("concelier-lnm-1", "1" * 64), findings(PASSED))
+    assert not verdict.beside(built.tarball).exists()
+
+
+def test_a_build_in_the_checkout_keeps_the_verdict_away(tree: Tree) -> None:
+    with (tree.root / "artifacts/.build/lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        said = repro(tree, "TZ")
+    assert said.code == 9
+    assert f"another build works in this tree: process {os.getpid()}: " in said.err
+    assert not verdict.beside(tree.tarball).exists()
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_key_in_the_checkout_is_used_and_never_copied(tree: Tree, ignored: bool) -> None:
+    (tree.root / "own.pem").write_bytes(PRIVATE)
+    (tree.root / "own.pem").chmod(0o600)
+    tree.append(".gitignore", "/own.pem\n" if ignored else "")
+    tree.commit() if ignored else tree.run("git", "init", "--quiet")
+    tree.append(
+        "scripts/layout.py", f"\n\nimport os\nassert not os.path.exists('own.pem') or os.getcwd() == {str(tree.root)!r}\n"
+    )
+    mine = tree.variant(LNM_SIGNING_KEY="own.pem")
+    mine.bundle()
+    said = repro(mine, "umask,TZ")
+    assert said.code == 0, said.text
+    assert said.err == ""
+    assert said.out.endswith("repro: PASSED, 2 compared, skipped: nothing\n")
 
 
 def test_a_stale_kit_gets_no_verdict_and_is_told_what_to_do(tree: Tree) -> None:

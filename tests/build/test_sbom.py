@@ -298,6 +298,24 @@ def test_a_package_without_a_field_is_named(tmp_path: Path, field: str) -> None:
     assert "doit" in refused(lambda: tooling(inventory=inventory)).message
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("requires", None),
+        ("requires", "rich"),
+        ("requires", ["nobody-knows-it"]),
+        ("requires", [["rich"]]),
+        ("file", "x"),
+        ("supplier", ["a"]),
+        ("version", 1),
+        ("copyright", None),
+    ],
+)
+def test_a_package_with_a_field_of_another_form_is_named_with_it(tmp_path: Path, field: str, value: Any) -> None:
+    inventory = changed(tmp_path, lambda packages: packages["doit"].update({field: value}))
+    assert f"doit ({field})" in refused(lambda: tooling(inventory=inventory)).message
+
+
 def test_a_licence_that_is_no_expression_is_named(tmp_path: Path) -> None:
     inventory = changed(tmp_path, lambda packages: packages["doit"].update(licence="do what you ( like"))
     refused(lambda: tooling(inventory=inventory))
