@@ -31,13 +31,21 @@ ROOM = "make room on the disk, then run the same command again"
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 lower-case hex digits.
 
+    Raises: MissingError where there is no such file; InputError where it cannot be read.
+    """
+    return sha256_and_stat(path)[0]
+
+
+def sha256_and_stat(path: Path) -> tuple[str, os.stat_result]:
+    """SHA-256 of a file's bytes, and the state of the inode that they were read in.
+
     A build asks for the same file many times, so a file is read again only when its inode shows that it was written.
 
-    Raises: MissingError where there is no such file.
+    Raises: as sha256_of.
     """
     try:
         stat = path.stat()
-        return hashed(str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        return hashed(str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns), stat
     except FileNotFoundError as err:
         raise MissingError(f"{path}: no such file", hint="doit bundle") from err
     except OSError as err:

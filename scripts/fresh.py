@@ -36,19 +36,29 @@ AS_READ: dict[str, State] = {}
 
 def note(paths: Iterable[Path]) -> dict[Path, str]:
     """The content of files that a step is about to read, `{path: sha256}`; doit then remembers them as they are now."""
-    found = {path: files.sha256_of(path) for path in dict.fromkeys(paths)}
-    AS_READ.update({str(path): state_of(str(path), path.stat(), sha256) for path, sha256 in found.items()})
-    return found
+    read = {}
+    for path in dict.fromkeys(paths):
+        read[path], found = files.sha256_and_stat(path)
+        AS_READ[str(path)] = state_of(str(path), found, read[path])
+    return read
 
 
-def require_unchanged(read: Mapping[Path, str]) -> None:
-    """Refuses what was made of files that somebody changed meanwhile: it may be of the old ones or of the new ones.
+def require_unchanged(read: Iterable[Path]) -> None:
+    """Refuses what was made of files that somebody changed since `note`: it may be of the old ones or of the new ones.
 
     Raises: InputError naming them.
     """
-    changed = [str(path) for path, sha256 in read.items() if files.sha256_of(path) != sha256]
+    changed = [name for name in map(str, read) if not is_as_read(name)]
     if changed:
         raise InputError(f"{', '.join(changed)}: changed while the step read it", hint="run the same command again")
+
+
+def is_as_read(name: str) -> bool:
+    """True for a file that has the content that it had when it was noted."""
+    try:
+        return same_content(name, os.stat(name), AS_READ[name])  # noqa: PTH116 - as below
+    except (OSError, KitError):
+        return False
 
 
 class ByContent(FileChangedChecker):  # type: ignore[misc]  # doit has no types
