@@ -66,8 +66,9 @@ def conclude(findings: Sequence[Finding]) -> int:
     result = verdict.result(findings)
     skips = [finding.name for finding in findings if finding.state == SKIPPED]
     print(f"repro: {result}, {len(findings) - len(skips)} compared, skipped: {', '.join(skips) or 'nothing'}")
-    if skips and os.environ.get("CI"):
-        print(f"repro: in CI nothing may be skipped: {', '.join(skips)} [exit {NOT_REPRODUCED}]", file=sys.stderr)
+    lacking = [name for name in skips if not name.startswith("python ")]  # other Pythons are varied where they are found
+    if lacking and os.environ.get("CI"):
+        print(f"repro: in CI nothing may be skipped: {', '.join(lacking)} [exit {NOT_REPRODUCED}]", file=sys.stderr)
         return NOT_REPRODUCED
     return NOT_REPRODUCED if result == "FAILED" else 0
 

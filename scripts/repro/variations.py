@@ -120,9 +120,14 @@ def obstacle(factor: Factor) -> str:
 
 
 def find_python(minor: str) -> str:
-    """A Python of that minor version that can make environments, from the PATH or pyenv; empty where there is none."""
+    """A Python of that minor version that can make environments: from the PATH, from pyenv, or beside the one that runs.
+
+    Empty where there is none.
+    """
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = sorted(pyenv.glob(f"{minor}.*/bin/python"), key=lambda path: int(path.parts[-3].split(".")[2]), reverse=True)
+    folders = dict.fromkeys((pyenv, Path(sys.base_prefix).parent))
+    places = {path: path.parts[-3].rpartition(".")[2] for folder in folders for path in folder.glob(f"{minor}.*/bin/python")}
+    found = sorted((path for path in places if places[path].isdigit()), key=lambda path: int(places[path]), reverse=True)
     asks = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
     for candidate in (shutil.which(f"python{minor}"), *map(str, found)):
         if candidate:

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from scripts import gzipped
 from scripts.errors import ChecksumError
 from scripts.repro import compare, explain, verdict, workplace
+from scripts.repro.__main__ import conclude
 from scripts.repro.compare import Seen
-from scripts.repro.variations import CPU_FEATURES, FACTORS, NAMES, PYTHONS, Factor, obstacle, running, variations
+from scripts.repro.variations import CPU_FEATURES, FACTORS, NAMES, PYTHONS, Factor, find_python, obstacle, running, variations
 from scripts.repro.verdict import FAILED, PASSED, SKIPPED, Finding
 from tests.build.trees import Said, Tree
 from tests.conftest import ROOT
@@ -484,6 +485,26 @@ def test_a_tool_that_is_missing_is_skipped_by_name_and_in_ci_a_failure(tree: Tre
     said = tree.variant(PATH=str(tmp_path), CI="true").run(sys.executable, "-m", "scripts.repro", "--only", "time-of-day,TZ")
     assert said.code == 2
     assert "repro: in CI nothing may be skipped: time-of-day [exit 2]" in said.err
+
+
+def test_pythons_are_found_beside_the_one_that_runs_whatever_home_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PYENV_ROOT", raising=False)
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "3.99.1"))
+    for version, minor in (("3.98.2", "3.98"), ("3.98.10", "3.98"), ("3.97.0", "3.97")):
+        python = tmp_path / version / "bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f"#!/bin/sh\necho {minor}\n")
+        python.chmod(0o755)
+    assert find_python("3.98") == str(tmp_path / "3.98.10/bin/python")
+    assert find_python("3.96") == ""
+
+
+@pytest.mark.parametrize(("skipped", "code"), [("python 3.12", 0), ("time-of-day", 2)])
+def test_in_ci_other_pythons_are_varied_where_they_are_found(monkeypatch: pytest.MonkeyPatch, skipped: str, code: int) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert conclude([Finding("everything", PASSED, ""), Finding(skipped, SKIPPED, "")]) == code
 
 
 def test_a_factor_that_is_unknown_is_refused_with_those_that_are_known(tree: Tree) -> None:
