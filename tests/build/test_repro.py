@@ -1,8 +1,7 @@
-"""scripts/repro: what is varied, who is blamed, what is signed, and whole runs over builds that were spoilt on purpose."""
+"""scripts/repro: what is varied, and whole runs over builds that were spoilt on purpose."""
 
 from __future__ import annotations
 
-import ast
 import base64
 import ctypes
 import fcntl
@@ -18,15 +17,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from scripts import gzipped
 from scripts.errors import ChecksumError
-from scripts.repro import compare, explain, verdict, workplace
+from scripts.repro import compare, verdict, workplace
 from scripts.repro.__main__ import conclude
-from scripts.repro.compare import Seen
 from scripts.repro.variations import CPU_FEATURES, FACTORS, NAMES, PYTHONS, Factor, find_python, obstacle, running, variations
-from scripts.repro.verdict import FAILED, PASSED, SKIPPED, Finding
+from scripts.repro.verdict import PASSED, SKIPPED, Finding
 from tests.build.trees import Said, Tree
-from tests.conftest import ROOT
 
 ISSUE = {
     "path",
@@ -42,7 +38,8 @@ ISSUE = {
     "user",
     "cpu-count",
 }
-KIT = "concelier-lnm-1"
+
+
 PRIVATE = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -78,207 +75,6 @@ def test_a_tool_that_is_missing_or_refuses_is_named() -> None:
 def test_a_tool_that_is_not_on_the_path_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert obstacle(CPU_FEATURES[0]) == "qemu-x86_64 is not on the PATH (apt-get install qemu-user)"
-
-
-# ---- who is blamed
-
-
-def record(task: str, outputs: dict[str, str], **more: Any) -> dict[str, Any]:
-    return {"task": task, "inputs": {}, "code": {}, "settings": {}, "tools": {"python": "3.11"}, **more, "outputs": outputs}
-
-
-def records(*listed: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {one["task"]: one for one in listed}
-
-
-def chain(**wheel: Any) -> dict[str, dict[str, Any]]:
-    """z makes a file, m reads it, a reads what m made: names in the order opposite to the flow."""
-    made = wheel.pop("sha", "1")
-    return records(
-        record("z", {"z.out": made}, inputs={"source": "s"}, **wheel),
-        record("m", {"m.out": f"m{made}"}, inputs={"z.out": made}),
-        record("a", {"a.out": f"a{made}"}, inputs={"m.out": f"m{made}"}),
-    )
-
-
-def test_the_first_task_with_equal_inputs_and_other_outputs_is_to_blame_and_none_after_it() -> None:
-    assert [blame.task for blame in compare.culprits(chain(), chain(sha="2"))] == ["z"]
-    assert compare.culprits(chain(), chain()) == []
-
-
-def test_tasks_stand_in_the_order_of_flow() -> None:
-    assert compare.in_order(chain()) == ["z", "m", "a"]
-
-
-def test_two_tasks_that_do_not_feed_each_other_are_both_to_blame() -> None:
-    one = records(record("b", {"b": "1"}), record("a", {"a": "1"}))
-    other = records(record("b", {"b": "2"}), record("a", {"a": "2"}))
-    assert [(blame.task, blame.file) for blame in compare.culprits(one, other)] == [("a", "a"), ("b", "b")]
-
-
-def test_a_task_that_adds_a_difference_of_its_own_is_hidden_by_the_one_before_it_until_that_is_mended() -> None:
-    other = chain(sha="2")
-    other["a"] = record("a", {"a.out": "random"}, inputs=other["a"]["inputs"])
-    assert [blame.task for blame in compare.culprits(chain(), other)] == ["z"]
-
-
-@pytest.mark.parametrize(("part", "word"), [("settings", "settings"), ("code", "settings"), ("tools", "tools")])
-def test_other_settings_or_tools_are_said(part: str, word: str) -> None:
-    blames = compare.culprits(chain(), chain(**{part: {"x": "y"}}))
-    assert [blame.task for blame in blames] == ["z"]
-    assert word in blames[0].how
-
-
-def test_another_python_is_no_blame_where_pythons_are_compared() -> None:
-    assert compare.culprits(chain(), chain(tools={"python": "3.13"}), same_python=False) == []
-
-
-def test_a_task_of_one_build_alone_is_said() -> None:
-    more = {**chain(), **records(record("new", {"n": "1"}))}
-    assert [(blame.task, blame.how.split(",")[0]) for blame in compare.culprits(chain(), more)] == [
-        ("new", "was made in one build alone")
-    ]
-
-
-def seen(outputs: dict[str, str], made: dict[str, dict[str, Any]] | None = None, root_hash: str = "r") -> Seen:
-    return Seen(Path(), outputs, made or {}, root_hash)
-
-
-def test_a_mode_that_differs_is_blamed_on_the_task_that_made_the_file() -> None:
-    made = records(record("layout:x", {f"artifacts/lnm/{KIT}/x": "1"}))
-    found = compare.blamed(seen({f"{KIT}/x": "1 644"}, made), seen({f"{KIT}/x": "1 600"}, made), same_python=True)
-    assert [(blame.task, blame.file) for blame in found] == [("layout:x", f"artifacts/lnm/{KIT}/x")]
-
-
-def test_a_file_that_is_in_one_build_alone_is_a_difference() -> None:
-    assert compare.blamed(seen({"x": "1 644"}), seen({}), same_python=True)
-
-
-def test_another_root_hash_is_a_difference_whatever_else_is_equal() -> None:
-    assert compare.blamed(seen({}, root_hash="r"), seen({}, root_hash="s"), same_python=True)
-    assert not compare.blamed(seen({}), seen({}), same_python=True)
-
-
-def test_under_another_python_payload_and_delivery_bundles_are_compared_and_statements_are_not(built: Tree) -> None:
-    names = compare.look(built.root).outputs
-    kept = {name for name in names if compare.is_of_any_python(name)}
-    assert {name.removeprefix(f"{built.kit.name}/") for name in names if name not in kept and "/" in name} == {
-        "SHA256SUMS",
-        "SHA256SUMS.sig",
-        "SHA256SUMS.sigstore.json",
-        "attestations/slsa-provenance.dsse.json",
-        "attestations/spdx.dsse.json",
-        "manifest.dsse.json",
-        "manifest.json",
-        "manifest.sigstore.json",
-    }
-    beside = {name for name in names if name not in kept and "/" not in name}
-    assert beside == {name for name in names if name.endswith(".provenance.sigstore.json") or name.startswith("lnm-offline-kit-")}
-
-
-def test_a_build_is_seen_as_it_is(built: Tree) -> None:
-    found = compare.look(built.root)
-    assert found.root_hash in built.manifest
-    assert compare.culprits(found.records, found.records) == []
-    assert {name for one in found.records.values() for name in one["outputs"]} >= {
-        f"artifacts/lnm/{name}" for name in found.outputs
-    }
-
-
-# ---- the explanation
-
-
-def test_the_first_byte_that_differs_is_shown() -> None:
-    assert explain.first_difference(b"abcX", b"abcY").startswith("byte 3 of 4 and 4:\n  b'abcX'\n  b'abcY'")
-    assert explain.first_difference(b"abc", b"abcd").startswith("byte 3 of 3 and 4:")
-    assert explain.first_difference(b"abc", b"abc") == "the bytes are equal: the mode differs"
-
-
-def test_diffoscope_is_asked_for_text_of_a_bounded_length(tmp_path: Path) -> None:
-    if shutil.which("diffoscope") is None and not (Path(sys.executable).parent / "diffoscope").exists():
-        assert "diffoscope is not installed here" in explain.explain(ROOT / "VERSION", ROOT / "LICENSE")
-        return
-    (tmp_path / "a").write_text("".join(f"{number}\n" for number in range(9999)))
-    (tmp_path / "b").write_text("".join(f"{number} \n" for number in range(9999)))
-    told = explain.explain(tmp_path / "a", tmp_path / "b")
-    assert "+0 \n" in told
-    assert len(told) < 3 * explain.LONGEST_REPORT
-
-
-# ---- the verdict
-
-
-def findings(*states: str) -> list[Finding]:
-    return [Finding(f"{state} {number}", state, "what", "words") for number, state in enumerate(states)]
-
-
-@pytest.mark.parametrize(
-    ("states", "result"),
-    [
-        ((PASSED, PASSED), "PASSED"),
-        ((PASSED, SKIPPED), "WARNED"),
-        ((PASSED, SKIPPED, FAILED), "FAILED"),
-        ((SKIPPED,), "FAILED"),
-        ((), "FAILED"),
-    ],
-)
-def test_the_result_is_that_of_the_worst_and_nothing_compared_is_a_failure(states: tuple[str, ...], result: str) -> None:
-    assert verdict.result(findings(*states)) == result
-
-
-def test_the_predicate_names_every_variation_with_its_state() -> None:
-    told = verdict.predicate(findings(PASSED, SKIPPED, FAILED), "0" * 64)
-    assert (told["passedTests"], told["warnedTests"], told["failedTests"]) == (["passed 0"], ["skipped 1"], ["failed 2"])
-    assert [(row["name"], row["annotations"]["state"]) for row in told["configuration"]] == [
-        ("passed 0", PASSED),
-        ("skipped 1", SKIPPED),
-        ("failed 2", FAILED),
-    ]
-    assert all(row["digest"] and row["uri"] for row in told["configuration"])
-
-
-def test_a_verdict_is_about_the_tarball_whose_hash_it_names_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "x.repro.sigstore.json"
-    assert not verdict.is_about(path, "1" * 64)
-    statement = {"predicateType": verdict.TYPE, "subject": [{"name": "x", "digest": {"sha256": "1" * 64}}]}
-    path.write_text(json.dumps({"dsseEnvelope": {"payload": base64.b64encode(json.dumps(statement).encode()).decode()}}))
-    assert verdict.is_about(path, "1" * 64)
-    assert not verdict.is_about(path, "2" * 64)
-    for garbage in (b"", b"[]", b"{}", b"\xff", b'{"dsseEnvelope":{"payload":"?"}}', b'{"dsseEnvelope":{"payload":"e30="}}'):
-        path.write_bytes(garbage)
-        assert not verdict.is_about(path, "1" * 64)
-
-
-def fake_verdict(tree: Tree, sha256: str) -> Path:
-    """What looks like a verdict about a tarball; its signature is nobody's business here."""
-    statement = {"predicateType": verdict.TYPE, "subject": [{"name": tree.tarball.name, "digest": {"sha256": sha256}}]}
-    payload = base64.b64encode(json.dumps(statement).encode()).decode()
-    path = verdict.beside(tree.tarball)
-    path.write_text(json.dumps({"dsseEnvelope": {"payload": payload}}))
-    return path
-
-
-def test_a_build_keeps_the_verdict_about_its_tarball_and_removes_it_with_the_next_tarball(tree: Tree) -> None:
-    path = fake_verdict(tree, Path(f"{tree.tarball}.sha256").read_text()[:64])
-    assert tree.bundle().made == []
-    assert path.exists()
-    tree.append("bundle-layout/README.md", "x\n")
-    said = tree.bundle()
-    assert f"removed artifacts/lnm/{path.name}: it is about another tarball; nox -s repro makes it anew" in said.out
-    assert not path.exists()
-    assert tree.bundle().made == []
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"an older": "PASSED"}'])
-def test_what_is_no_verdict_does_not_stay_in_its_place(tree: Tree, text: str) -> None:
-    verdict.beside(tree.tarball).write_text(text)
-    tree.bundle()
-    assert not verdict.beside(tree.tarball).exists()
-
-
-def test_asking_what_a_verdict_is_about_loads_nothing_heavy(built: Tree) -> None:
-    code = "import sys; from scripts.repro import verdict; print(sorted(set(sys.modules) & {'cryptography', 'rfc8785', 'doit'}))"
-    assert built.run(sys.executable, "-c", code).out == "[]\n"
 
 
 # ---- the workplace
@@ -436,7 +232,7 @@ def test_a_build_that_is_reproduced_says_so_and_a_part_of_the_variations_signs_n
 
 def test_a_kit_that_is_built_meanwhile_gets_no_verdict(built: Tree) -> None:
     with pytest.raises(ChecksumError, match="the comparison says 000000000000"):
-        verdict.write(built.root, built.tarball, "0" * 64, ("concelier-lnm-1", "1" * 64), findings(PASSED))
+        verdict.write(built.root, built.tarball, "0" * 64, ("concelier-lnm-1", "1" * 64), [Finding("everything", PASSED, "")])
     assert not verdict.beside(built.tarball).exists()
 
 
@@ -511,50 +307,3 @@ def test_a_factor_that_is_unknown_is_refused_with_those_that_are_known(tree: Tre
     said = repro(tree, "moon")
     assert said.code == 2
     assert "found moon, wanted some of path, user, umask" in said.err
-
-
-# ---- compressors
-
-
-def test_no_step_compresses_with_the_standard_library() -> None:
-    """Its zlib is the system's, so its bytes are another distribution's."""
-    wrong = []
-    for path in [ROOT / "dodo.py", *sorted((ROOT / "scripts").glob("*.py"))]:
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [ast.unparse(node)] if isinstance(node, ast.Attribute) else []
-            wrong += [
-                f"{path.name}: {name}"
-                for name in names
-                if re.match(r"(zlib|gzip|bz2|lzma)\b|zipfile\.ZIP_(?!STORED)|shutil\.make_archive", name)
-            ]
-            if (
-                isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and re.fullmatch(r"[wxa]([:|](gz|bz2|xz|zst))", node.value)
-            ):
-                wrong.append(f"{path.name}: {node.value}")
-    assert wrong == []
-
-
-def test_records_of_packing_steps_name_the_compressor_and_its_machine_code(built: Tree) -> None:
-    found = compare.look(built.root).records
-    packing = [one for one in found.values() if one["step"] == "scripts.tarball.write"]
-    assert len(packing) == 4
-    for one in packing:
-        assert re.fullmatch(r"zlib-ng [0-9.]+", one["tools"]["compressor"])
-        assert one["tools"]["compressor level"] == str(gzipped.LEVEL)
-        assert "RFC 1952" in one["tools"]["compressor format"]
-        code = {name: sha256 for name, sha256 in one["tools"].items() if name.startswith("pkg:pypi/zlib-ng@")}
-        assert {name.partition("#zlib_ng/")[2].partition(".")[0] for name in code} == {"zlib_ng"}
-        assert set(map(len, code.values())) == {64}
-    assert not [one for one in found.values() if one["step"] != "scripts.tarball.write" and "compressor" in one["tools"]]
-
-
-def test_the_compressor_is_a_resolved_dependency_of_every_archive(built: Tree) -> None:
-    for path in built.dist.glob("*.tar.gz.provenance.sigstore.json"):
-        claim = json.loads(base64.b64decode(json.loads(path.read_bytes())["dsseEnvelope"]["payload"]))
-        found = claim["predicate"]["buildDefinition"]["resolvedDependencies"]
-        assert len([one for one in found if one["uri"].startswith("pkg:pypi/zlib-ng@")]) == 1, path.name
-        assert not [one for one in found if one["uri"].startswith("file:pkg:")]

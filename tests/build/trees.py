@@ -189,6 +189,18 @@ def traces(folder: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def restored(tree: Tree, built: Tree) -> None:
+    """Puts the sources back as they were; artifacts/ stays as the failed build left it."""
+    for path in tree.root.iterdir():
+        if path.name != "artifacts":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in built.root.iterdir():
+        if path.is_dir() and path.name != "artifacts":
+            shutil.copytree(path, tree.root / path.name, symlinks=True)
+        elif path.is_file():
+            shutil.copy2(path, tree.root / path.name)
+
+
 def is_payload(name: str) -> bool:
     """True for a file of P (decisions §8), by its name below the kit's root."""
     return not name.startswith(("attestations/", "SHA256SUMS", "manifest."))
