@@ -18,10 +18,11 @@ from tests.verify.test_stage import Kit, stage
 SIGN = """
 import sys
 from pathlib import Path
+from scripts import files
 from scripts.repro import verdict
 tarball, root_hash, kit_name, *states = sys.argv[1:]
 findings = [verdict.Finding(f"row {number}", state, "what", "words") for number, state in enumerate(states)]
-verdict.write(Path(), Path(tarball), root_hash, kit_name, findings)
+verdict.write(Path(), Path(tarball), files.sha256_of(Path(tarball)), (kit_name, root_hash), findings)
 """
 
 

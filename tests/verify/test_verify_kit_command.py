@@ -21,7 +21,7 @@ from tests.verify.tiny_kit import ECDSA, EDDSA, ROOT, SCRIPT, kit, load
 
 vk = load()
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
-PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+PYTHONS = (Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions", Path(sys.base_prefix).parent)
 
 
 @pytest.fixture
@@ -320,8 +320,9 @@ def test_stream_that_is_no_file_may_break(monkeypatch: pytest.MonkeyPatch, place
 
 
 def interpreter(version: str) -> str:
-    """A Python of this version, from pyenv or the PATH; the test is skipped by name where there is none."""
-    found = [str(path) for path in sorted(PYENV.glob(f"{version}.*/bin/python3"))] + [shutil.which(f"python{version}") or ""]
+    """A Python of this version: pyenv's, beside the one that runs, on the PATH; the test is skipped by name where there is none."""
+    found = [str(path) for folder in PYTHONS for path in sorted(folder.glob(f"{version}.*/bin/python3"))]
+    found += [shutil.which(f"python{version}") or ""]
     if not found[0] or subprocess.run([found[0], "-c", ""], capture_output=True, check=False).returncode:  # a shim of nothing
         pytest.skip(f"no Python {version} here")
     return found[0]
