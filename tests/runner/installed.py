@@ -71,6 +71,10 @@ class Lnm:
         """The same with another kit, trusting its key."""
         return Lnm(self.program, kit, {**self.environment, "LNM_TRUSTED_KEY": str(kit.key)}, self.secrets)
 
+    def with_database(self, name: str) -> Lnm:
+        """The same for another database."""
+        return Lnm(self.program, self.kit, {**self.environment, "CONCELIER_DB": name}, self.secrets)
+
     def plan(self, *arguments: str, wanted: int = 0, **environment: str | None) -> Answer:
         """`lnm plan 21-101` for the kit."""
         return self("plan", "21-101", "--kit", self.kit.folder, *arguments, wanted=wanted, **environment)

@@ -135,6 +135,20 @@ def direct(port: int, **arguments: Any) -> MongoClient[dict[str, Any]]:
     return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=1000, tz_aware=True, **arguments)
 
 
+def tls_options(made: Certificates, mode: str) -> list[str]:
+    """What makes a server speak TLS, to clients that need no certificate."""
+    files = ["--tlsCertificateKeyFile", str(made.server), "--tlsCAFile", str(made.authority)]
+    return ["--tlsMode", mode, *files, "--tlsAllowConnectionsWithoutCertificates"]
+
+
+def initiate(folder: Path, process: subprocess.Popen[bytes], port: int, client: MongoClient[dict[str, Any]]) -> None:
+    """Makes a server a replica set of one."""
+    wait_for(folder, process, client, primary=False)
+    members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
+    client.admin.command("replSetInitiate", {"_id": "rs0", "members": members, "settings": FAST_ELECTION})
+    wait_for(folder, process, client, primary=True)
+
+
 @functools.cache
 def replica_set() -> Mongod:
     """The replica set of this test process, started when it is first wanted; root of the tests comes in the clear."""
@@ -143,14 +157,10 @@ def replica_set() -> Mongod:
     key.write_bytes(base64.b64encode(os.urandom(96)))
     key.chmod(0o400)
     made = certificates.make(folder)
-    tls = ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile", str(made.server), "--tlsCAFile", str(made.authority)]
-    tls += ["--tlsAllowConnectionsWithoutCertificates"]
-    process = start(folder, port, "--replSet", "rs0", "--oplogSize", "64", "--keyFile", str(key), *tls)
+    options = ["--replSet", "rs0", "--oplogSize", "64", "--keyFile", str(key), *tls_options(made, "preferTLS")]
+    process = start(folder, port, *options)
     with direct(port) as client:
-        wait_for(folder, process, client, primary=False)
-        members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
-        client.admin.command("replSetInitiate", {"_id": "rs0", "members": members, "settings": FAST_ELECTION})
-        wait_for(folder, process, client, primary=True)
+        initiate(folder, process, port, client)
         client.admin.command("createUser", ROOT[0], pwd=ROOT[1], roles=["root"])
     return Mongod(port, direct(port, username=ROOT[0], password=ROOT[1]), process, folder, made)
 
@@ -159,6 +169,43 @@ def replica_set() -> Mongod:
 def standalone() -> Mongod:
     """A server that is no replica set and has no users."""
     folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
+    process = start(folder, port)
+    client = direct(port)
+    wait_for(folder, process, client, primary=False)
+    return Mongod(port, client, process, folder)
+
+
+def bare_replica_set(*options: str) -> Mongod:
+    """A replica set of one without users and TLS, for a test that changes what no other may see; the test stops it."""
+    folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
+    process = start(folder, port, "--replSet", "rs0", *options)
+    client = direct(port)
+    initiate(folder, process, port, client)
+    return Mongod(port, client, process, folder)
+
+
+def bare_member(*options: str) -> Mongod:
+    """A server that waits to be taken into such a set; the test stops it."""
+    folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
+    process = start(folder, port, "--replSet", "rs0", *options)
+    client = direct(port)
+    wait_for(folder, process, client, primary=False)
+    return Mongod(port, client, process, folder)
+
+
+def standalone_with_tls() -> Mongod:
+    """A server that takes no connection in the clear; the test stops it."""
+    folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
+    made = certificates.make(folder)
+    process = start(folder, port, *tls_options(made, "requireTLS"))
+    client = direct(port, tls=True, tlsCAFile=str(made.authority))
+    wait_for(folder, process, client, primary=False)
+    return Mongod(port, client, process, folder, made)
+
+
+def standalone_in(folder: Path) -> Mongod:
+    """A server that is no replica set, on a disk that the test chooses; the test stops it."""
+    port = free_port()
     process = start(folder, port)
     client = direct(port)
     wait_for(folder, process, client, primary=False)

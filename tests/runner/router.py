@@ -10,7 +10,7 @@ import datetime as dt
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import bson
@@ -49,8 +49,11 @@ class Handler(socketserver.StreamRequestHandler):
     def answer(self, command: str) -> dict[str, Any]:
         """The reply to a command."""
         cast("Router", self.server).commands.append(command)
+        answers = cast("Router", self.server).answers
         if command.lower() in {"hello", "ismaster"}:
-            return {**HELLO, "localTime": dt.datetime.now(dt.UTC)}
+            return {**HELLO, "localTime": dt.datetime.now(dt.UTC), **answers.get("hello", {})}
+        if command in answers:
+            return {"ok": 1, **answers[command]}
         if command in {"buildInfo", "buildinfo"}:
             return {"ok": 1, "version": "6.0.5"}
         return {"ok": 1} if command == "endSessions" else {"ok": 0, "code": 59, "errmsg": f"no such command: {command}"}
@@ -61,15 +64,21 @@ class Router(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = answers
         self.commands: list[str] = []
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return f"mongodb://127.0.0.1:{self.server_address[1]}"
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Router]:
-    """A router while the block runs."""
-    with Router() as server:
+def running(**answers: Mapping[str, Any]) -> Iterator[Router]:
+    """A router while the block runs; or another server, by what it answers to some commands, or adds to its `hello`."""
+    with Router(answers) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

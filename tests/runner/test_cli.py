@@ -48,7 +48,9 @@ class TestUsage:
     def test_the_version_is_the_kits(self, lnm: Lnm, version: str) -> None:
         assert lnm("--version").stdout == f"lnm {version}\n"
 
-    @pytest.mark.parametrize("command", [(), ("status",), ("plan",), ("apply",), ("kit",), ("kit", "verify")], ids=" ".join)
+    @pytest.mark.parametrize(
+        "command", [(), ("status",), ("plan",), ("preflight",), ("apply",), ("kit",), ("kit", "verify")], ids=" ".join
+    )
     def test_every_command_has_help(self, lnm: Lnm, command: tuple[str, ...]) -> None:
         assert lnm(*command, "--help").stdout.startswith(f"usage: lnm {' '.join(command)}".rstrip())
 

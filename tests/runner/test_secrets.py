@@ -24,7 +24,12 @@ def planted(lnm: Lnm) -> Lnm:
     return dataclasses.replace(lnm, secrets=(*lnm.secrets, SECRET))
 
 
-COMMANDS: tuple[tuple[str, ...], ...] = (("status",), ("plan", "21-101"), ("apply", "21-101", "--execute"))
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("status",),
+    ("plan", "21-101"),
+    ("preflight", "21-101"),
+    ("apply", "21-101", "--execute"),
+)
 
 
 @pytest.mark.parametrize("form", ["words", "json"])

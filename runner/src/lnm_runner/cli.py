@@ -85,6 +85,8 @@ def parser() -> Parser:
     command("status", "what was applied here, by whom, from which kit", common, kit, key)
     plan = command("plan", "what applying would do; read-only", common, kit, key)
     plan.add_argument("delivery", nargs="?", metavar="DELIVERY", help="21-101; without it, every delivery in the kit")
+    preflight = command("preflight", "whether server and user are what a delivery needs; read-only", common, kit, key)
+    preflight.add_argument("delivery", nargs="?", metavar="DELIVERY", help="21-101; without it, every delivery in the kit")
     apply = command("apply", "apply a delivery; without --execute only the plan is printed", common, kit, key)
     apply.add_argument("delivery", metavar="DELIVERY", help="21-101")
     apply.add_argument("--execute", action="store_true", help="do it")

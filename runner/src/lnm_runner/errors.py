@@ -162,3 +162,12 @@ def gathered(found: Sequence[RunnerError]) -> RunnerError:
     first = found[0]
     first.others = tuple(found[1:])
     return first
+
+
+class PreflightError(InputError):
+    """The server, or the user, is not what a delivery needs; nothing was changed."""
+
+    def __init__(self, check: str, evidence: str, needed_by: Mapping[str, str], *, hint: str, facts: Mapping[str, Any]) -> None:
+        """`needed_by` is `{stage: what for}`."""
+        stages = "; ".join(f"{stage} {why}" for stage, why in needed_by.items())
+        super().__init__(f"{check}: {evidence} ({stages})", hint=hint, facts=facts)

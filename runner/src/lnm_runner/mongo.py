@@ -21,6 +21,7 @@ from pymongo import MongoClient
 from pymongo.database import Database as DriverDatabase
 from pymongo.errors import (
     AutoReconnect,
+    ConfigurationError,
     InvalidName,
     OperationFailure,
     PyMongoError,
@@ -67,6 +68,10 @@ TRANSIENT = {
     13435,  # NotPrimaryNoSecondaryOk
     13436,  # NotPrimaryOrSecondary
 }
+
+OLDEST = (6, 0)
+"""The oldest MongoDB that is migrated: collMod gives a plain index an expiry from 5.1 on, writes can be frozen from 6.0 on."""
+OLD_WIRE = {2: "2.6", 3: "3.0", 4: "3.2", 5: "3.4", 6: "3.6", 7: "4.0", 8: "4.2"}  # mongo/src/mongo/db/wire_version.h
 
 WHERE = "CONCELIER_MONGO_URI (or --mongo-uri without a password)"
 
@@ -289,7 +294,24 @@ def translated(err: PyMongoError) -> RunnerError:
         return RetryableError("the connection to MongoDB was lost", hint="run the same command again")
     if isinstance(err, InvalidName):
         return InputError("--db: no name of a database", hint="letters, digits, - and _ are safe")
+    if isinstance(err, ConfigurationError):
+        return incompatible(err)
     return RunnerError(f"the MongoDB driver failed ({type(err).__name__})")
+
+
+def incompatible(err: ConfigurationError) -> RunnerError:
+    """A server whose wire protocol the driver does not speak; of the driver's text only the numbers are passed on."""
+    found = re.search(r"(?:reports|requires) wire version (\d+), but .* (requires at least|only supports up to) (\d+)", str(err))
+    if not found:
+        return RunnerError(f"the MongoDB driver failed ({type(err).__name__})")
+    spoken, limit = int(found[1]), int(found[3])
+    is_old = found[2] == "requires at least"
+    what = f"too old: it is MongoDB {OLD_WIRE.get(spoken, '2.4 or older')}" if is_old else "too new for this runner's driver"
+    return TopologyError(
+        f"the server is {what} (wire version {spoken}, the driver takes {limit} {'and later' if is_old else 'at most'})",
+        hint=f"migrations need MongoDB {'.'.join(map(str, OLDEST))} or later" if is_old else "use a newer kit",
+        facts={"wireVersion": spoken, "limit": limit},
+    )
 
 
 def refused(err: OperationFailure) -> RunnerError:

@@ -198,12 +198,12 @@ class Need:
     role: str
 
     @property
-    def words(self) -> str:
-        """`action on database.collection`."""
+    def place(self) -> str:
+        """What the action is on, in words."""
         if "cluster" in self.resource:
-            return f"{self.action} on the cluster"
-        place, collection = self.resource["db"], self.resource["collection"]
-        return f"{self.action} on {place}.{collection}" if collection else f"{self.action} on the database {place}"
+            return "the cluster"
+        database, collection = self.resource["db"], self.resource["collection"]
+        return f"{database}.{collection}" if collection else f"the database {database}"
 
 
 def needs(stage: str, database: str, topology: str) -> Iterator[Need]:
