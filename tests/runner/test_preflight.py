@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,26 @@ def test_an_old_server_and_what_it_lacks_are_told(lnm: Lnm) -> None:
     assert "1 operations or transactions, the longest since 75 s" in told
 
 
+def test_what_a_router_does_not_show_is_said(lnm: Lnm) -> None:
+    """By a stand-in: no real one can be had."""
+    answers: dict[str, dict[str, Any]] = {
+        "connectionStatus": EVERYTHING,
+        "listCollections": {"cursor": {"id": 0, "ns": "db.$cmd", "firstBatch": []}},
+        "find": {"cursor": {"id": 0, "ns": "admin.system.version", "firstBatch": [{"version": "6.0"}]}},
+    }
+    with router.running(**answers) as server:
+        runner = lnm.start("preflight", "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=server.uri)
+        found = {check["check"]: check for check in json.loads(runner.communicate(timeout=60)[0])["error"]["checks"]}
+
+    assert runner.returncode == 2
+    assert found["topology"]["verdict"] == "fail", "until sharding is there"
+    assert found["feature version"]["evidence"] == "6.0"
+    for name in ("members", "freeze", "oplog"):
+        assert found[name]["evidence"] == "a router does not show it"
+        assert found[name]["verdict"] == "warn"
+    assert {"enableSharding", "createIndex"} <= {need["action"] for need in found["privileges"]["missing"]}
+
+
 def dated(seconds: int) -> dt.datetime:
     """A time."""
     return dt.datetime.fromtimestamp(1_764_000_000 + seconds, dt.UTC)
@@ -243,7 +265,7 @@ def test_the_estimate_of_the_disk_is_above_what_the_indexes_then_take(lnm: Lnm, 
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of 400 MB, of which a server takes 300 at once."""
+    """A disk of 400 MB, of which a server takes 300 at once and somebody else nearly all the rest."""
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)], capture_output=True, check=False)
     if made.returncode:
@@ -254,16 +276,25 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill(folder: Path) -> None:
+    """Leaves 20 MB free."""
+    left = os.statvfs(folder)
+    with (folder / "somebody-elses").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, left.f_bavail * left.f_frsize - 20_000_000)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
 def test_a_disk_without_room_for_the_indexes_fails(lnm: Lnm, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as folder:
         server = mongod.standalone_in(folder)
         try:
             server.client["concelier"]["advisory_observations"].insert_many(documents())
+            fill(folder)
             found = checks(lnm.with_database("concelier"), 2, f"mongodb://{server.address}")
         finally:
             server.stop()
 
+    print(found["disk"]["evidence"])
     assert found["disk"]["status"] == "fail"
     assert found["disk"]["neededBytes"] > found["disk"]["freeBytes"]
 
@@ -323,7 +354,7 @@ def test_a_set_that_cannot_acknowledge_a_majority_and_a_short_oplog_are_told(lnm
             {"_id": 2, "host": f"127.0.0.1:{mongod.free_port()}"},
         ]
         admin.command("replSetReconfig", config, force=True)
-        mongod.wait_for(server.folder, server.process, server.client, primary=True)
+        wait_for_arbiter(server)
         found = checks(lnm, 2, f"mongodb://{server.address}/?directConnection=true")
     finally:
         server.stop()
@@ -334,6 +365,14 @@ def test_a_set_that_cannot_acknowledge_a_majority_and_a_short_oplog_are_told(lnm
     assert "is an arbiter" in found["members"]["evidence"]
     assert found["write concern"]["evidence"].startswith("the default is w: 1 (global)")
     assert (found["oplog"]["status"], found["oplog"]["verdict"]) == ("fail", "warn")
+
+
+def wait_for_arbiter(server: Mongod) -> None:
+    """Returns when the set has its arbiter and still its primary."""
+    deadline = time.monotonic() + 30
+    while [row["stateStr"] for row in server.client.admin.command("replSetGetStatus")["members"][:2]] != ["PRIMARY", "ARBITER"]:
+        assert time.monotonic() < deadline, "no arbiter"
+        time.sleep(0.1)
 
 
 # ---- how it is called

@@ -9,8 +9,9 @@ from lnm_runner import migrations, mongo, preflight
 from lnm_runner.commands import Result
 from lnm_runner.errors import PreflightError, gathered
 from lnm_runner.kit import open_kit
+from lnm_runner.look import Look, Status
 from lnm_runner.options import Options
-from lnm_runner.preflight import Checked, Look, Status
+from lnm_runner.preflight import Checked
 
 
 def run(options: Options) -> Result:
