@@ -226,6 +226,7 @@ def test_one_target_can_be_made_alone(sources: Tree) -> None:
         "deliveries",
         "key",
         "layout",
+        "roles",
         "runner",
         "sbom",
         "wheelhouse",
