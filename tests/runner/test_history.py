@@ -93,6 +93,12 @@ def test_a_gap_that_is_in_the_ledger_already_is_found_by_the_doctor(lnm: Lnm, si
     assert "21-103 comes after what is not applied here: 21-102 (not applied)" in answer.stdout
 
 
+def test_a_plan_of_all_that_a_kit_holds_knows_no_gap(lnm: Lnm, whole: Kit) -> None:
+    answer = lnm.with_kit(whole)("plan", "--json", "--kit", whole.folder).json
+
+    assert [plan["delivery"] for plan in answer["plans"]] == ["21-101", "21-102", "21-103"]
+
+
 def test_in_order_all_three_are_applied(lnm: Lnm, site: Site, whole: Kit) -> None:
     for delivery in ("21-101", "21-102", "21-103"):
         lnm.with_kit(whole)("apply", delivery, "--execute", "--kit", whole.folder)

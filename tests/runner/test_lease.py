@@ -132,3 +132,15 @@ def test_a_runner_that_waits_finds_nothing_left_to_do(lnm: Lnm, site: Site) -> N
     row = ledger_row(site)
     assert row["state"] == "applied"
     assert row["earlier"] == []
+
+
+@pytest.mark.parametrize("row", [{}, {"owner": 1, "expiresAt": "soon"}, {"expiresAt": "9999"}], ids=["bare", "types", "text"])
+def test_a_lease_that_no_runner_wrote_is_refused_and_left_alone(lnm: Lnm, site: Site, row: dict[str, Any]) -> None:
+    site.database["lnm_lease"].insert_one({"_id": "runner", **row})
+
+    with watched(site.server) as writes:
+        error = lnm.apply("--json", wanted=2).json["error"]
+
+    assert error["type"] == "LedgerError"
+    assert "none that a runner wrote" in error["message"]
+    assert writes.oplog == []

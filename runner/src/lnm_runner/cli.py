@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from lnm_runner.commands import Result
 
-UNEXPECTED = 1
+SCHEMA = "stellaops.lnm.output/1"
+"""The form of --json: runner/lnm-output.schema.json in the kit."""
 CANCELLED = 130
 
 DESCRIPTION = "Applies the Link-Not-Merge migrations of a verified offline kit to MongoDB. Nothing is changed without --execute."
@@ -143,7 +144,17 @@ def answer(arguments: Sequence[str]) -> int:
         top.error("a command is wanted")
     result = run(parsed)
     if parsed.json:
-        say(rendered({"ok": result.exit_code == 0, "command": parsed.command, "exitCode": result.exit_code, **result.data}))
+        say(
+            rendered(
+                {
+                    "schema": SCHEMA,
+                    "ok": result.exit_code == 0,
+                    "command": parsed.command,
+                    "exitCode": result.exit_code,
+                    **result.data,
+                }
+            )
+        )
     else:
         say("\n".join(result.lines))
     return result.exit_code
@@ -181,7 +192,7 @@ def failed(err: RunnerError, *, as_json: bool) -> int:
     """Prints an error and those that were found with it; returns its exit code."""
     if as_json:
         others = [other.as_json() for other in err.others]
-        say(rendered({"ok": False, "exitCode": err.exit_code, "error": err.as_json(), "others": others}))
+        say(rendered({"schema": SCHEMA, "ok": False, "exitCode": err.exit_code, "error": err.as_json(), "others": others}))
         return err.exit_code
     for found in (err, *err.others):
         tell(f"error: {found.message}\n")

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import pymongo
 from bson import Int64
@@ -31,7 +31,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from lnm_runner.errors import LeaseLostError, LockedError, RunnerError
+from lnm_runner.errors import LeaseLostError, LedgerError, LockedError, RunnerError
 from lnm_runner.mongo import Database
 
 COLLECTION = "lnm_lease"
@@ -121,13 +121,21 @@ def later(seconds: float) -> dict[str, Any]:
 
 
 def holder(database: Database) -> Mapping[str, Any] | None:
-    """The lease's document with `isHeld` and `expiresInMs`, both by the server's clock; None where there never was one."""
-    left = {"$toLong": {"$subtract": ["$expiresAt", "$$NOW"]}}
-    pipeline: list[Mapping[str, Any]] = [
-        {"$match": {"_id": RUNNER}},
-        {"$set": {"isHeld": {"$gt": ["$expiresAt", "$$NOW"]}, "expiresInMs": left}},
-    ]
-    return next(iter(database[COLLECTION].aggregate(pipeline)), None)
+    """The lease's document with `isHeld` and `expiresInMs`, both by the server's clock; None where there never was one.
+
+    Raises: LedgerError for a document that no runner wrote.
+    """
+    row = next(iter(database[COLLECTION].aggregate([{"$match": {"_id": RUNNER}}, {"$set": {"now": "$$NOW"}}])), None)
+    if row is None:
+        return None
+    times = all(isinstance(row.get(name), dt.datetime) for name in ("acquiredAt", "renewedAt", "expiresAt"))
+    if not times or not isinstance(row.get("owner"), dict) or not isinstance(row.get("epoch"), int):
+        raise LedgerError(
+            f"{COLLECTION}: the document {RUNNER} is none that a runner wrote",
+            hint=f"see that no runner is at work, then remove it: db.{COLLECTION}.deleteOne({{_id: '{RUNNER}'}})",
+        )
+    left = (row["expiresAt"] - row["now"]) // dt.timedelta(milliseconds=1)
+    return {**row, "isHeld": left > 0, "expiresInMs": left}
 
 
 def acquire(database: Database, purpose: str, *, lasts_s: float) -> Lease:
@@ -153,7 +161,7 @@ def acquire(database: Database, purpose: str, *, lasts_s: float) -> Lease:
     row = database[COLLECTION].find_one_and_update({"_id": RUNNER}, update, upsert=True, return_document=ReturnDocument.AFTER)
     if row is None:
         raise RunnerError(f"{COLLECTION}: an upsert has returned nothing")
-    if row["owner"]["run"] != owner["run"]:
+    if row["owner"] != owner:
         raise locked(holder(database) or row)
     return Lease(database, int(row["epoch"]), owner, lasts_s)
 
@@ -197,8 +205,8 @@ def renewed(lease: Lease) -> Iterator[None]:
     over = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        if not over.is_set():
-            give_up(lease)
+        if lease.lost.is_set() and not over.is_set():
+            raise gone(lease)
 
     main = threading.main_thread().ident
     thread = threading.Thread(target=keep, args=(lease, over, main), name="lease", daemon=True)
@@ -232,14 +240,6 @@ def sent_in_time(lease: Lease, until: float) -> bool | None:
             return lease.renew()
     except PyMongoError:
         return None
-
-
-def give_up(lease: Lease) -> NoReturn:
-    """Raises LeaseLostError.
-
-    Raises: LeaseLostError.
-    """
-    raise gone(lease)
 
 
 def gone(lease: Lease) -> LeaseLostError:

@@ -28,12 +28,12 @@ def run(options: Options) -> Result:
     wanted = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.STANDALONE)
-        plans = []
-        for migration in wanted:
-            known = ledger.entry(server.database, migration.id)
-            again = options.command("apply", migration.delivery, "--execute", "--resume")
-            history.require(ledger.story(server.database), migrations.known(kit), migration.delivery, again)
-            plans.append((migration, known, migration.plan(server.database, settings)))
+        again = options.command("apply", options.delivery or "DELIVERY", "--execute", "--resume")
+        history.require(ledger.story(server.database), migrations.known(kit), options.delivery, again)
+        plans = [
+            (migration, ledger.entry(server.database, migration.id), migration.plan(server.database, settings))
+            for migration in wanted
+        ]
         holder = lease.holder(server.database)
     data = {
         "database": server.database.name,
