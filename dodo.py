@@ -23,6 +23,7 @@ from scripts import (
     manifest,
     provenance,
     release,
+    roles,
     runner_wheel,
     sbom,
     sbom_gate,
@@ -45,6 +46,7 @@ INPUTS = ("bundle-layout", "runner", "scripts", "requirements", "dodo.py", "LICE
 DIST = Path("artifacts/lnm")
 LAYOUT = Path("bundle-layout")
 RUNNER = Path("runner")
+ROLES = RUNNER / "src/lnm_runner/roles.py"
 
 try:
     RELEASE = release.read(os.environ, INPUTS)
@@ -109,6 +111,8 @@ PAYLOAD_ROWS = (
         for wheel in WHEELS
     ),
     Artefact("runner", KIT / "runner/requirements.txt", wheelhouse.write_requirements, {"wheels": WHEELHOUSE}),
+    Artefact("roles", KIT / "runbook/roles/roles.json", roles.write_json, {"source": ROLES}),
+    Artefact("roles", KIT / "runbook/roles/create-roles.js", roles.write_script, {"source": ROLES}),
     Artefact(
         "sbom",
         KIT / "sbom/lnm-tooling.spdx.json",
@@ -245,6 +249,7 @@ GROUPS = {
     "layout": "the files of the kit that are written by hand: bundle-layout/ and LICENSE",
     "runner": "the runner's wheel, and the requirements file of the wheelhouse",
     "wheelhouse": "each wheel that the runner needs, by the hash in requirements/wheelhouse.lock",
+    "roles": "the least-privilege roles of MongoDB for each stage, from the runner's own table",
     "sbom": "SPDX 2.3 documents for the tooling and the kit",
     "checksums": "SHA256SUMS and its part that no signature changes",
     "key": "the public half of the signing key; makes a development key where none is named",

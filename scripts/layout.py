@@ -23,6 +23,7 @@ REQUIRED = (
     "migrations/21-101/migration.py",
     "migrations/21-102/README.md",
     "migrations/21-103/README.md",
+    "runbook/roles/README.md",
     "runner/README.md",
     "seeds/object-store/seed-manifest.json",
 )
@@ -30,7 +31,9 @@ EXECUTABLE = ("verify.sh", "verify_kit.py")
 ORDINARY = 0o644
 DEPTH = 2  # parts of a folder's name that make it a row of its own: migrations/21-101, seeds/object-store
 MADE_BY_THE_BUILD = re.compile(
-    r"(SHA256SUMS|manifest\.)[^/]*|LICENSE|runner/requirements\.txt|(attestations|sbom|runner/wheelhouse)(/.*)?", re.IGNORECASE
+    r"(SHA256SUMS|manifest\.)[^/]*|LICENSE|runner/requirements\.txt|runbook/roles/(roles\.json|create-roles\.js)"
+    r"|(attestations|sbom|runner/wheelhouse)(/.*)?",
+    re.IGNORECASE,
 )
 
 

@@ -21,7 +21,7 @@ ABSENT = {
     "21-103": "the move of raw payloads to an object store is not in this version",
     "image": "the runner image is not in this version; install the runner from runner/wheelhouse",
     "monitoring": "alert rules and dashboard are not in this version",
-    "runbook": "the runbook is not in this version; migrations/21-101/README.md says how to apply it",
+    "runbook": "of the runbook only its roles are in this version; migrations/21-101/README.md says how to apply it",
     "seeds": "placeholder: no object-store seeds are in this version",
 }
 PARTS = ("image", "monitoring", "runbook", "seeds")

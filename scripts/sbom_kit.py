@@ -24,7 +24,8 @@ READERS = 2
 LARGE = 1 << 18  # bytes
 RUNNER = "lnm-runner"
 RUNNER_REQUIRES = ("pymongo",)  # runner/pyproject.toml; tests/build/test_sbom.py compares them
-KINDS = {".md": "DOCUMENTATION", ".py": "SOURCE", ".sh": "SOURCE", ".whl": "ARCHIVE"}  # SPDX 2.3, 8.3; the rest is text
+SOURCES = (".js", ".py", ".sh")
+KINDS = {".md": "DOCUMENTATION", ".whl": "ARCHIVE", **dict.fromkeys(SOURCES, "SOURCE")}  # SPDX 2.3, 8.3; the rest is text
 DATA_LICENCE = "CC0-1.0"  # of every SPDX 2.3 document (6.2)
 DIGEST = (
     "The SHA-256 of this package is over the lines of SHA256SUMS that name the payload's files but this document, each being "

@@ -107,7 +107,8 @@ def test_what_is_absent_is_not_in_the_kit(built: Tree, parsed: dict[str, Any]) -
     seeds = json.loads((built.kit / "seeds/object-store/seed-manifest.json").read_bytes())
     assert seeds["status"] == "placeholder"
     assert seeds["entries"] == []
-    assert not any((built.kit / part).exists() for part in ("images", "monitoring", "runbook"))
+    assert not any((built.kit / part).exists() for part in ("images", "monitoring"))
+    assert [path.name for path in (built.kit / "runbook").iterdir()] == ["roles"]
 
 
 # ---- over a small kit

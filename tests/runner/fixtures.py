@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.runner import installed, mongod
+from tests.runner import installed, mongod, roles
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
@@ -30,19 +30,23 @@ class Site:
     """`{user: password}`; each password is a sentinel that must never be printed."""
 
     def uri(self, user: str, password: str | None = None) -> str:
-        """The URI of a user; another password may be given."""
+        """The URI of a user, over TLS; another password may be given."""
         given = self.passwords[user] if password is None else password
-        return f"mongodb://{user}:{given}@{self.server.address}/?authSource={self.database.name}"
+        return self.uri_without_password(f"{user}:{given}")
 
-    def add_user(self, name: str, *roles: str) -> None:
+    def uri_without_password(self, user: str) -> str:
+        """The URI for a password that comes another way."""
+        return f"mongodb://{user}@{self.server.address}/?authSource={self.database.name}&{self.server.tls}"
+
+    def add_user(self, name: str, *granted: roles.Granted) -> None:
         """Makes a user of this database."""
         self.passwords[name] = f"Sentinel-{secrets.token_hex(12)}"
-        self.database.command("createUser", name, pwd=self.passwords[name], roles=list(roles))
+        self.database.command("createUser", name, pwd=self.passwords[name], roles=list(granted))
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Mongod]:
-    """A replica set of one, with users; one for each test process."""
+    """A replica set of one, with users and TLS; one for each test process."""
     yield mongod.replica_set()
     mongod.replica_set().stop()
 
@@ -67,27 +71,44 @@ def program(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return installed.environment(kit.folder / "runner", base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bin/lnm"
 
 
-@pytest.fixture
-def site(server: Mongod) -> Iterator[Site]:
-    """A database with the users `operator` (may apply) and `reader` (may read)."""
+@contextlib.contextmanager
+def fresh_site(server: Mongod, kit: Kit) -> Iterator[Site]:
+    """A database with the kit's own roles, and the users `operator` (may apply) and `reader` (may read), while the block runs."""
     database = server.client[f"lnm_{secrets.token_hex(6)}"]
     made = Site(server, database, {})
-    made.add_user("operator", "readWrite", "dbAdmin")
-    made.add_user("reader", "read")
-    yield made
-    database.command("dropAllUsersFromDatabase")
-    server.client.drop_database(database.name)
+    roles.make(database, roles.shipped(kit))
+    made.add_user("operator", "lnmApply21101", roles.PREFLIGHT)
+    made.add_user("reader", "lnmRead")
+    try:
+        yield made
+    finally:
+        database.command("dropAllUsersFromDatabase")
+        database.command("dropAllRolesFromDatabase")
+        server.client.admin.command("dropAllRolesFromDatabase")
+        server.client.drop_database(database.name)
 
 
 @pytest.fixture
-def lnm(program: Path, kit: Kit, site: Site) -> Lnm:
-    """The program as the operator of the site calls it."""
+def site(server: Mongod, kit: Kit) -> Iterator[Site]:
+    """A fresh site for one test."""
+    with fresh_site(server, kit) as made:
+        yield made
+
+
+def operators(program: Path, kit: Kit, site: Site) -> Lnm:
+    """The program as the operator of a site calls it."""
     environment = {
         "CONCELIER_MONGO_URI": site.uri("operator"),
         "CONCELIER_DB": site.database.name,
         "LNM_TRUSTED_KEY": str(kit.key),
     }
     return Lnm(program, kit, environment, tuple(site.passwords.values()))
+
+
+@pytest.fixture
+def lnm(program: Path, kit: Kit, site: Site) -> Lnm:
+    """The program as the operator of the test's site calls it."""
+    return operators(program, kit, site)
 
 
 @dataclass

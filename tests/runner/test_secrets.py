@@ -44,7 +44,7 @@ def test_a_password_is_not_in_the_ledger(lnm: Lnm, site: Site) -> None:
 def test_a_password_can_come_from_a_file(lnm: Lnm, site: Site, tmp_path: Path, end: str) -> None:
     file = tmp_path / "password"
     file.write_bytes(f"{site.passwords['operator']}{end}".encode())
-    uri = f"mongodb://operator@{site.server.address}/?authSource={site.database.name}"
+    uri = site.uri_without_password("operator")
 
     by_variable = lnm.plan(CONCELIER_MONGO_URI=uri, CONCELIER_MONGO_PASSWORD_FILE=str(file))
     by_option = lnm.plan("--mongo-uri", uri, CONCELIER_MONGO_URI="", CONCELIER_MONGO_PASSWORD_FILE=str(file))
@@ -65,7 +65,7 @@ def test_a_wrong_password_is_refused_and_not_repeated(planted: Lnm, site: Site, 
 def test_a_wrong_password_in_the_file_is_refused_and_not_repeated(planted: Lnm, site: Site, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(SECRET)
-    uri = f"mongodb://operator@{site.server.address}/?authSource={site.database.name}"
+    uri = site.uri_without_password("operator")
 
     answer = planted.plan("--json", wanted=2, CONCELIER_MONGO_URI=uri, CONCELIER_MONGO_PASSWORD_FILE=str(file))
 
@@ -73,7 +73,7 @@ def test_a_wrong_password_in_the_file_is_refused_and_not_repeated(planted: Lnm, 
 
 
 def test_no_user_at_all_is_told_apart_from_a_wrong_one(lnm: Lnm, site: Site) -> None:
-    answer = lnm.plan("--json", wanted=2, CONCELIER_MONGO_URI=f"mongodb://{site.server.address}")
+    answer = lnm.plan("--json", wanted=2, CONCELIER_MONGO_URI=f"mongodb://{site.server.address}/?{site.server.tls}")
 
     assert answer.json["error"]["message"] == "MongoDB wants a user and a password, and none was given"
 
@@ -194,7 +194,7 @@ class TestPasswordFile:
 
     def test_the_uri_names_no_user(self, planted: Lnm, site: Site, tmp_path: Path) -> None:
         (tmp_path / "password").write_text(SECRET)
-        uri = f"mongodb://{site.server.address}"
+        uri = f"mongodb://{site.server.address}/?{site.server.tls}"
 
         answer = planted.plan(wanted=2, CONCELIER_MONGO_URI=uri, CONCELIER_MONGO_PASSWORD_FILE=str(tmp_path / "password"))
 

@@ -306,7 +306,7 @@ def refused(err: OperationFailure) -> RunnerError:
     if code == UNAUTHORIZED:
         found = re.search(r"execute command \{ ?(\w+)", str(details.get("errmsg", "")))
         what = f"the command {found[1]}" if found else "a command that is needed here"
-        hint = "status and plan need the role read, apply the role readWrite and dbAdmin on the database"
+        hint = "grant the role lnmApply21101 of runbook/roles/ in the kit (lnmRead for status and plan)"
         return PrivilegeError(f"the MongoDB user may not run {what}", hint=hint, facts=facts)
     if code == USER_WRITES_BLOCKED:
         hint = "unfreeze first (setUserWriteBlockMode), or use a user that may write in a freeze"

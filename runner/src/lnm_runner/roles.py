@@ -1,0 +1,353 @@
+"""The least-privilege roles of MongoDB, one for each stage: the one table that is shipped, tested under and compared with.
+
+The build renders it into the kit (`runbook/roles/`), the tests' users have nothing else, and `preflight` compares it with what a
+user may do. Forms: createRole, updateRole and «Privilege Actions» of the MongoDB manual.
+
+Only the standard library is imported, and nothing of the runner: the build executes this file without installing it. A role lives
+in the database that it is about, and in `admin` where the server allows nothing else (the cluster, `local`, `config`).
+Each privilege of a role is needed: tests/runner/test_roles.py takes every one away and sees something fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+DEFAULT_DATABASE = "concelier"
+ADMIN = "admin"
+ROUTER = "router"  # the word of lnm_runner.mongo.Topology
+SCHEMA = "stellaops.lnm.roles/1"
+
+OUTBOXES = ("advisory_observation_events", "advisory_linkset_events")
+VALIDATED = ("advisory_observations", "advisory_linksets")
+SHARDED = (*VALIDATED, *OUTBOXES)
+COLLECTIONS = (*SHARDED, "advisory_linkset_tombstones", "lnm_object_map")
+"""Those of 21-101."""
+TWINS = tuple(f"lnm_undo_{name}" for name in COLLECTIONS)
+"""What a collection is called while its rollback looks whether it is empty."""
+LEDGER, UPSTREAM, LEASE = "lnm_migrations", "schema_migrations", "lnm_lease"
+
+Resource: TypeAlias = Mapping[str, Any]
+"""As MongoDB has it: `{db, collection}`, an empty collection being the database itself, or `{cluster: True}`."""
+
+
+@dataclass(frozen=True)
+class Privilege:
+    """Some actions on some things, and what they are for."""
+
+    actions: tuple[str, ...]
+    why: str
+    collections: tuple[str, ...] = ()
+    """Of the database that the role is about, or of `database`; without them the privilege is on that database as a whole."""
+    database: str = ""
+    """Another one than the role is about."""
+    cluster: bool = False
+    only_on: str = ""
+    """The topology that needs it; empty: each."""
+    needed_by: tuple[str, ...] = ()
+    """The stages that need it, where they are others than the role's."""
+
+    def resources(self, database: str) -> Iterator[Resource]:
+        """What it is about, in the words of MongoDB."""
+        if self.cluster:
+            yield {"cluster": True}
+            return
+        for collection in self.collections or ("",):
+            yield {"db": self.database or database, "collection": collection}
+
+
+@dataclass(frozen=True)
+class Role:
+    """What one stage may do."""
+
+    name: str
+    summary: str
+    stages: tuple[str, ...]
+    """What it is for: deliveries, and the commands that only look."""
+    privileges: tuple[Privilege, ...]
+    inherits: tuple[str, ...] = ()
+    """Roles of the same database."""
+
+    @property
+    def is_of_the_cluster(self) -> bool:
+        """True where it has to live in `admin`."""
+        return any(privilege.cluster or privilege.database for privilege in self.privileges)
+
+    def home(self, database: str) -> str:
+        """The database that it lives in."""
+        return ADMIN if self.is_of_the_cluster else database
+
+
+def state(*, publishes: str) -> tuple[Privilege, ...]:
+    """What whoever changes something writes down about it."""
+    return (
+        Privilege(("insert", "update"), "writes into the ledger what is done and what came of it", (LEDGER,)),
+        Privilege(("insert", "update"), "holds the lease, so that one runner works at a time", (LEASE,)),
+        Privilege(
+            ("remove",) if publishes == "nothing" else ("insert", "update"),
+            "takes back the row by which the product knows that a migration is applied"
+            if publishes == "nothing"
+            else "writes the row by which the product knows that a migration is applied",
+            (UPSTREAM,),
+        ),
+    )
+
+
+ROLES = (
+    Role(
+        "lnmRead",
+        "Looks, and changes nothing: lnm status, plan, doctor; part of every other role of this database.",
+        ("status", "plan", "doctor", "preflight"),
+        (
+            Privilege(("listCollections",), "finds out which collections are there, and their validators"),
+            Privilege(("dbStats",), "preflight: how much room is left on the disk", needed_by=("preflight",)),
+            Privilege(("listIndexes",), "compares their indexes with those that are declared", COLLECTIONS),
+            Privilege(
+                ("find",), "counts duplicates and documents that an expiry would let die, before anything is built", COLLECTIONS
+            ),
+            Privilege(("collStats",), "preflight: how large an index can become", COLLECTIONS, needed_by=("preflight",)),
+            Privilege(("listIndexes",), "looks for the index that makes the product's ingestion idempotent", ("advisory_raw",)),
+            Privilege(("find",), "reads the ledger", (LEDGER,)),
+            Privilege(("find",), "reads which migrations the product itself knows", (UPSTREAM,)),
+            Privilege(("find",), "sees who holds the lease", (LEASE,)),
+            Privilege(
+                ("find", "listIndexes"),
+                "sees what a rollback that was stopped has left",
+                TWINS,
+                needed_by=("doctor", "rollback 21-101"),
+            ),
+        ),
+    ),
+    Role(
+        "lnmPreflight",
+        "Looks at the server as a whole and changes nothing: what lnm preflight adds to lnmRead.",
+        ("preflight",),
+        (
+            Privilege(("getParameter",), "the feature compatibility version, and whether the TTL monitor runs", cluster=True),
+            Privilege(("serverStatus",), "whether writes are frozen", cluster=True),
+            Privilege(("replSetGetStatus",), "which members are there, and how far behind", cluster=True),
+            Privilege(("replSetGetConfig",), "which members vote, and which wait on purpose", cluster=True),
+            Privilege(("getDefaultRWConcern",), "what the product's own writes wait for", cluster=True),
+            Privilege(("inprog",), "what would keep a change of the schema waiting; how far an index build is", cluster=True),
+            Privilege(("find", "collStats"), "how many hours the oplog goes back", ("oplog.rs",), database="local"),
+            Privilege(("find",), "the feature compatibility version", ("system.version",), database=ADMIN, only_on=ROUTER),
+            Privilege(
+                ("find",),
+                "how the collections are sharded, over how many shards, in which zones, and whether the balancer runs",
+                ("collections", "shards", "tags", "settings"),
+                database="config",
+                only_on=ROUTER,
+                needed_by=("preflight", "21-101"),
+            ),
+        ),
+    ),
+    Role(
+        "lnmApply21101",
+        "Applies 21-101. It removes and changes no document of the product.",
+        ("21-101",),
+        (
+            Privilege(("createCollection",), "makes the collections that are missing", COLLECTIONS),
+            Privilege(("createIndex",), "makes the indexes that are missing", COLLECTIONS),
+            Privilege(("collMod",), "sets a validator on a collection that has none", VALIDATED),
+            Privilege(("collMod",), "changes the expiry of published events in place", OUTBOXES),
+            Privilege(("enableSharding",), "shards the collections", SHARDED, only_on=ROUTER),
+            *state(publishes="a row"),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
+        "lnmRollback21101",
+        "Takes 21-101 back: its indexes and validators, and of its collections those that hold no document.",
+        ("rollback 21-101",),
+        (
+            Privilege(("dropIndex",), "drops the indexes that the migration made", COLLECTIONS),
+            Privilege(("collMod",), "takes a validator off that the migration set", VALIDATED),
+            Privilege(("collMod",), "sets the expiry of published events back", OUTBOXES),
+            Privilege(
+                ("dropCollection", "insert", "createIndex"),
+                "renames a collection, sees that it is empty, and drops it, or names it back; this is what the server asks "
+                "for a rename of these collections alone, while its action for renaming is on the whole database",
+                (*COLLECTIONS, *TWINS),
+            ),
+            *state(publishes="nothing"),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
+        "lnmBypassFreeze",
+        "Writes also while the cluster is frozen (setUserWriteBlockMode): for the window, beside lnmApply21101.",
+        ("freeze",),
+        (Privilege(("bypassWriteBlockingMode",), "applies while the product's own writes are refused", cluster=True),),
+    ),
+)
+
+
+def by_name(name: str) -> Role:
+    """The role of a name."""
+    return next(role for role in ROLES if role.name == name)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One action on one thing, and the role that has it."""
+
+    resource: Resource
+    action: str
+    role: str
+
+    @property
+    def words(self) -> str:
+        """`action on database.collection`."""
+        if "cluster" in self.resource:
+            return f"{self.action} on the cluster"
+        place, collection = self.resource["db"], self.resource["collection"]
+        return f"{self.action} on {place}.{collection}" if collection else f"{self.action} on the database {place}"
+
+
+def needs(stage: str, database: str, topology: str) -> Iterator[Need]:
+    """What a stage needs on a kind of server, that of inherited roles included."""
+    names = [role.name for role in ROLES if stage in role.stages]
+    names += [inherited for name in names for inherited in by_name(name).inherits]
+    for role in ROLES:
+        for privilege in role.privileges:
+            wanted = stage in privilege.needed_by if privilege.needed_by else role.name in names
+            if wanted and privilege.only_on in {"", topology}:
+                for resource in privilege.resources(database):
+                    yield from (Need(resource, action, role.name) for action in privilege.actions)
+
+
+def missing(stage: str, database: str, topology: str, granted: Iterable[Mapping[str, Any]]) -> list[Need]:
+    """What a stage needs and `connectionStatus` (with showPrivileges) does not list."""
+    held = [(privilege["resource"], frozenset(privilege["actions"])) for privilege in granted]
+    return [
+        need
+        for need in needs(stage, database, topology)
+        if not any(need.action in actions and covers(resource, need.resource) for resource, actions in held)
+    ]
+
+
+def covers(granted: Resource, wanted: Resource) -> bool:
+    """True where a privilege on one resource is one on the other (MongoDB manual, «Resource Document»)."""
+    if granted.get("anyResource") or granted.get("cluster") or wanted.get("cluster"):
+        return bool(granted.get("anyResource")) or bool(granted.get("cluster") and wanted.get("cluster"))
+    if "db" not in granted or granted["db"] not in {"", wanted["db"]}:
+        return False
+    if granted["collection"] == wanted["collection"]:
+        return True
+    return granted["collection"] == "" and not wanted["collection"].startswith("system.")
+
+
+def commands(database: str) -> list[tuple[str, dict[str, Any]]]:
+    """The roles as `(the database to run it in, createRole)`, in the order in which they can be made."""
+    return [
+        (
+            role.home(database),
+            {
+                "createRole": role.name,
+                "privileges": [
+                    {"resource": dict(resource), "actions": list(privilege.actions)}
+                    for privilege in role.privileges
+                    for resource in privilege.resources(database)
+                ],
+                "roles": list(role.inherits),
+            },
+        )
+        for role in ROLES
+    ]
+
+
+def as_json(database: str = DEFAULT_DATABASE) -> dict[str, Any]:
+    """The table for a program; whoever has another database puts its name in the place of `database`."""
+    return {
+        "schema": SCHEMA,
+        "database": database,
+        "roles": [
+            {
+                "role": role.name,
+                "db": role.home(database),
+                "summary": role.summary,
+                "stages": list(role.stages),
+                "roles": list(role.inherits),
+                "privileges": [
+                    {"resource": dict(resource), "actions": list(privilege.actions), "why": privilege.why}
+                    | ({"onlyOn": privilege.only_on} if privilege.only_on else {})
+                    for privilege in role.privileges
+                    for resource in privilege.resources(database)
+                ],
+            }
+            for role in ROLES
+        ],
+    }
+
+
+SCRIPT = """\
+// The roles of the Link-Not-Merge migrations: makes them, or brings them up to date. A second run changes nothing.
+// Generated from the runner's table; README.md beside it says which role is for what. There is no password in it.
+//
+// Run it as a user who may manage roles in the database and in admin (userAdminAnyDatabase):
+//
+//   mongosh "mongodb://ADMIN@HOST:PORT/admin?tls=true" create-roles.js
+//
+// For another database than %(default)s, set CONCELIER_DB before that; do not edit this file, it belongs to a signed kit.
+// Then make the user who applies; passwordPrompt() asks for the password, which is then in no file and no history:
+//
+//   use %(default)s
+//   db.createUser({
+//     user: "lnm-operator",
+//     pwd: passwordPrompt(),
+//     roles: ["lnmApply21101", { role: "lnmPreflight", db: "admin" }]
+//   })
+var database = process.env.CONCELIER_DB || "%(default)s";
+
+(function () {
+  const roles = [
+%(roles)s
+  ];
+  for (const role of roles) {
+    const place = db.getSiblingDB(role.db);
+    const there = place.runCommand({ rolesInfo: role.role }).roles.length > 0;
+    const answer = place.runCommand({
+      [there ? "updateRole" : "createRole"]: role.role,
+      privileges: role.privileges,
+      roles: role.roles,
+    });
+    if (!answer.ok) {
+      throw new Error(role.role + ": " + answer.errmsg);
+    }
+    print((there ? "up to date: " : "made: ") + role.role + " in " + role.db);
+  }
+})();
+"""
+
+
+def script(database: str = DEFAULT_DATABASE) -> str:
+    """The table as a script for mongosh."""
+    return SCRIPT % {"default": database, "roles": "\n".join(line for role in ROLES for line in script_lines(role))}
+
+
+def script_lines(role: Role) -> Iterator[str]:
+    """One role, a privilege a line."""
+    yield f"    // {role.summary}"
+    yield "    {"
+    yield f"      role: {json.dumps(role.name)},"
+    yield f"      db: {place(role.home(''))},"
+    yield f"      roles: {json.dumps(list(role.inherits))},"
+    yield "      privileges: ["
+    for privilege in role.privileges:
+        yield f"        // {privilege.why}{f' (only on a {privilege.only_on})' if privilege.only_on else ''}"
+        for resource in privilege.resources(""):
+            actions = json.dumps(list(privilege.actions))
+            if "cluster" in resource:
+                yield f"        {{ resource: {{ cluster: true }}, actions: {actions} }},"
+            else:
+                where = f"db: {place(resource['db'])}, collection: {json.dumps(resource['collection'])}"
+                yield f"        {{ resource: {{ {where} }}, actions: {actions} }},"
+    yield "      ],"
+    yield "    },"
+
+
+def place(database: str) -> str:
+    """A database in the script: its name, or the variable where it is the one that the role is about."""
+    return json.dumps(database) if database else "database"
