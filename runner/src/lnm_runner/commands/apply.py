@@ -53,8 +53,8 @@ def run(options: Options) -> Result:
     kit = open_kit(options.kit_path, options.trusted_keys)
     (migration,) = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
-        allowed = (Topology.REPLICA_SET,) if options.execute else (Topology.REPLICA_SET, Topology.STANDALONE)
-        server.require(*allowed)
+        planned_for = () if options.execute else (Topology.STANDALONE,)
+        server.require(Topology.REPLICA_SET, Topology.ROUTER, *planned_for)
         known = ledger.entry(server.database, migration.id)
         ledger.check(known, migration)
         job = Job(server, kit, migration, known, migration.plan(server.database, settings), options)  # (1)

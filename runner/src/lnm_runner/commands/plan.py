@@ -26,21 +26,22 @@ def run(options: Options) -> Result:
     kit = open_kit(options.kit_path, options.trusted_keys)
     wanted = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
-        server.require(Topology.REPLICA_SET, Topology.STANDALONE)
+        server.require(Topology.REPLICA_SET, Topology.ROUTER, Topology.STANDALONE)
         plans = []
         for migration in wanted:
             known = ledger.entry(server.database, migration.id)
             ledger.check(known, migration)
             plans.append((migration, known, migration.plan(server.database, settings)))
+        sharding = server.sharding
     data = {
         "database": server.database.name,
-        "sharding": server.sharding,
+        "sharding": sharding,
         "plans": [planned(migration, known, plan) for migration, known, plan in plans],
     }
     lines = [line for migration, known, plan in plans for line in described(migration, known, plan)]
     if server.topology is Topology.STANDALONE:
         lines.append("this server is a standalone one: it can be planned for, but not migrated")
-    return Result(data, [*lines, f"sharding: {server.sharding}", "Nothing was written."])
+    return Result(data, [*lines, f"sharding: {sharding}", "Nothing was written."])
 
 
 def planned(migration: Migration, known: Entry, plan: Plan) -> dict[str, Any]:

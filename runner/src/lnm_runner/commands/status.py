@@ -32,7 +32,7 @@ def run(options: Options) -> Result:
         }
     lines = [
         f"MongoDB {server.version} ({server.topology.value}), database {data['database']}",
-        f"sharding: {server.sharding}",
+        f"sharding: {data['sharding']}",
         *(line for row in rows for line in described(row)),
         *([] if rows else ["no Link-Not-Merge migration was applied here"]),
         f"{ledger.UPSTREAM}: {len(own)} of ours, {len(foreign)} of others, which are left alone",
