@@ -49,7 +49,7 @@ def sharded(session: nox.Session) -> None:
     """21-101 on the sharded cluster that LNM_MONGOS names (the URI of a mongos); without it, on a stand-in for a mongos."""
     install(session, "test")
     session.run("doit", "bundle")
-    is_real = "LNM_MONGOS" in os.environ
+    is_real = bool(os.environ.get("LNM_MONGOS"))
     if not is_real:
         session.warn("LNM_MONGOS is not set: this is a stand-in in front of real shards. Never run against a real mongos.")
     tests = "tests/sharding/test_on_a_router.py" if is_real else "tests/sharding"

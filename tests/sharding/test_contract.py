@@ -160,6 +160,7 @@ def test_indexes_are_made_on_every_shard_that_owns_a_chunk(lnm: Lnm, shim: Shim,
     router.database["advisory_linksets"].drop_index("lnm_ls_purls")
     there = cluster.shards[other].client[router.database.name]["advisory_linksets"]
     assert "lnm_ls_purls" not in there.index_information()
+    there.drop_index("lnm_ls_shard_key")  # through a router the server refuses it (code 370), on the shard itself it does not
     shim.sent.clear()
 
     lnm.apply()
@@ -249,6 +250,22 @@ def test_a_collection_that_another_shards_meanwhile_by_the_same_key_will_do(
     lnm: Lnm, shim: Shim, router: Router, cluster: Cluster
 ) -> None:
     shim.before["admin", "shardCollection"] = lambda: cluster.shard(f"{router.database.name}.advisory_observations", KEY)
+
+    lnm.apply()
+
+    assert_as_declared(router)
+
+
+def test_a_server_that_calls_the_same_key_a_conflict_is_asked_for_the_key(
+    lnm: Lnm, shim: Shim, router: Router, cluster: Cluster
+) -> None:
+    """6.0.5 says yes to the same key again; that every version does was not looked up."""
+
+    def sharded_and_refused() -> None:
+        cluster.shard(f"{router.database.name}.advisory_observations", KEY)
+        raise OperationFailure("", 23, {"errmsg": "it is the test that refuses", "codeName": "AlreadyInitialized"})
+
+    shim.before["admin", "shardCollection"] = sharded_and_refused
 
     lnm.apply()
 
