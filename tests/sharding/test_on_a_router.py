@@ -113,21 +113,30 @@ def test_what_must_not_be_sharded_and_is_is_refused(lnm: Lnm, router: Router, co
 
 def test_all_that_is_in_the_way_is_told_at_once(lnm: Lnm, router: Router) -> None:
     router.shard("advisory_linksets", {"tenantId": "hashed"})
-    router.database["advisory_observations"].create_index("title", unique=True)
+    rows = router.database["advisory_observations"]
+    rows.create_index("title", unique=True)
+    rows.create_index("slug")
+    router.database.command("collMod", rows.name, index={"name": "slug_1", "prepareUnique": True})
     router.database.create_collection("advisory_linkset_events", collation={"locale": "fr"})
     router.database.create_collection("advisory_observation_events", capped=True, size=4096)
 
     answer = lnm.apply("--json", wanted=2).json
 
-    found = {error["collection"]: (error["type"], error["message"]) for error in (answer["error"], *answer["others"])}
-    assert {name: kind for name, (kind, _) in found.items()} == {
-        "advisory_linksets": "ShardKeyConflictError",
-        "advisory_observations": "NotShardableError",
-        "advisory_linkset_events": "NotShardableError",
-        "advisory_observation_events": "NotShardableError",
-    }
-    assert "its unique index title_1 on (title) does not begin with (tenantId, advisoryId)" in found["advisory_observations"][1]
-    assert "its default collation is 'fr'" in found["advisory_linkset_events"][1]
-    assert "it is capped" in found["advisory_observation_events"][1]
+    found = [(error["type"], error["collection"], error["message"]) for error in (answer["error"], *answer["others"])]
+    wanted = [
+        ("NotShardableError", "advisory_linkset_events", "its default collation is 'fr'"),
+        ("NotShardableError", "advisory_observation_events", "it is capped"),
+        (
+            "NotShardableError",
+            "advisory_observations",
+            "its unique index slug_1 on (slug) does not begin with (tenantId, advisoryId)",
+        ),
+        ("NotShardableError", "advisory_observations", "its unique index title_1 on (title) does not begin with"),
+        ("ShardKeyConflictError", "advisory_linksets", "is sharded by {'tenantId': 'hashed'}"),
+    ]
+    assert len(found) == len(wanted)
+    for (kind, collection, message), (kind_wanted, of_it, part) in zip(sorted(found), wanted, strict=True):
+        assert (kind, collection) == (kind_wanted, of_it)
+        assert part in message
     assert "lnm_migrations" not in router.database.list_collection_names()
     assert set(router.keys) == {"advisory_linksets"}
