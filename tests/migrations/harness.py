@@ -101,9 +101,9 @@ def run(case: Case, lnm: Lnm, site: Site) -> None:
     assert nothing_happens(case, lnm, site, "apply")["nothingToDo"]
 
     # undo: without --execute nothing happens; with it everything is as it was at the start
-    lnm("rollback", case.delivery, "--json", "--kit", lnm.kit.folder)
+    lnm("rollback", case.delivery, "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=site.uri("reader"))
     case.holds(site.database)
-    back = lnm("rollback", case.delivery, "--execute", "--json", "--kit", lnm.kit.folder).json
+    back = lnm.rollback("--json").json
     assert back["state"] == "rolled-back"
     assert meaning(content(site.database)) == before
     assert site.database["schema_migrations"].count_documents({"_id": back["migration"]}) == 0

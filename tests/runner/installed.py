@@ -47,6 +47,8 @@ class Lnm:
     kit: Kit
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    rollback_uri: str = field(default="", repr=False)
+    """The URI of the user who may roll back, where it is another one."""
 
     def __call__(self, *arguments: str | Path, wanted: int = 0, **environment: str | None) -> Answer:
         """Runs it, and expects an exit code; a variable that is None stays unset."""
@@ -75,7 +77,13 @@ class Lnm:
 
     def with_kit(self, kit: Kit) -> Lnm:
         """The same with another kit, trusting its key."""
-        return Lnm(self.program, kit, {**self.environment, "LNM_TRUSTED_KEY": str(kit.key)}, self.secrets)
+        return Lnm(self.program, kit, {**self.environment, "LNM_TRUSTED_KEY": str(kit.key)}, self.secrets, self.rollback_uri)
+
+    def rollback(self, *arguments: str, wanted: int = 0, **environment: str | None) -> Answer:
+        """`lnm rollback 21-101 --execute` for the kit, as the user who may."""
+        uri = {"CONCELIER_MONGO_URI": self.rollback_uri} if self.rollback_uri else {}
+        command = ("rollback", "21-101", "--execute", "--kit", self.kit.folder)
+        return self(*command, *arguments, wanted=wanted, **{**uri, **environment})
 
     def plan(self, *arguments: str, wanted: int = 0, **environment: str | None) -> Answer:
         """`lnm plan 21-101` for the kit."""

@@ -66,7 +66,7 @@ def test_the_other_command_that_is_said_goes_back(lnm: Lnm, site: Site) -> None:
     left_half_way(lnm, site)
 
     _, back = commands(lnm("doctor", "--kit", lnm.kit.folder, wanted=2))
-    lnm(*back[1:])
+    lnm(*back[1:], CONCELIER_MONGO_URI=lnm.rollback_uri)
 
     assert site.database.list_collection_names(filter={"name": {"$regex": "^(advisory|lnm_object)"}}) == ["advisory_observations"]
     assert list(site.database["advisory_observations"].index_information()) == ["_id_"]

@@ -51,7 +51,7 @@ def test_a_reader_who_applies_is_told_what_is_missing(lnm: Lnm, site: Site) -> N
     error = lnm.apply("--json", wanted=2, CONCELIER_MONGO_URI=site.uri("reader")).json["error"]
 
     assert error["type"] == "PrivilegeError"
-    assert "the role lnmApply21101 of runbook/roles/" in error["hint"]
+    assert "runbook/roles/ in the kit (lnmRead to look, lnmApply21101" in error["hint"]
     assert site.database.list_collection_names() == []
 
 

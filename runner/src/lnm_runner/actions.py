@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from lnm_runner import durations
+from lnm_runner import durations, sharding
 from lnm_runner.durations import Duration
-from lnm_runner.errors import DuplicateKeysError
+from lnm_runner.errors import DuplicateKeysError, ShardKeyConflictError
 from lnm_runner.forecast import TtlDeletes, duplicate_keys
 from lnm_runner.mongo import Database
 from lnm_runner.options import LONGEST_TTL_S
-from lnm_runner.schema import Index, Validator, after
+from lnm_runner.schema import Index, Keys, Validator, after
 from lnm_runner.things import Thing
 
 MAJORITY = {"w": "majority"}
@@ -288,6 +288,57 @@ class ChangeTtl:
         seconds = LONGEST_TTL_S if self.wanted_s is None else self.wanted_s
         change = {"name": self.index, "expireAfterSeconds": seconds}
         database.command({"collMod": self.collection, "index": change, "writeConcern": MAJORITY})
+
+
+@dataclass(frozen=True)
+class ShardCollection:
+    """Shards a collection that has the index of its shard key."""
+
+    collection: str
+    key: Keys
+    documents: int = 0
+    ttl_deletes: int = 0
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """The shard key."""
+        return (Thing("shard-key", self.collection, made={"key": dict(self.key)}),)
+
+    @property
+    def risk(self) -> Risk:
+        """It is for ever."""
+        return Risk("high", "it cannot be taken back but with the collection; the balancer moves documents from then on")
+
+    @property
+    def duration(self) -> Duration:
+        """One command of the catalogue."""
+        return durations.of_a_command()
+
+    def describe(self) -> Iterator[str]:
+        """What it does."""
+        fields = ", ".join(name if order == 1 else f"{name}: {order}" for name, order in self.key)
+        yield f"shard {self.collection} by ({fields}); this cannot be taken back"
+
+    def as_json(self) -> dict[str, Any]:
+        """What it does, for a program."""
+        return {"action": "shard-collection", "collection": self.collection, "key": dict(self.key), "unique": False}
+
+    def apply(self, database: Database) -> None:
+        """Shards it; where somebody else has done so meanwhile, by the same key, that will do.
+
+        Raises: ShardKeyConflictError, NotShardableError, PrivilegeError.
+        """
+        namespace = f"{database.name}.{self.collection}"
+        try:
+            database.client.admin.command({"shardCollection": namespace, "key": dict(self.key), "unique": False})
+        except OperationFailure as err:
+            if err.code != sharding.ALREADY_INITIALIZED:
+                raise sharding.refused(err, self.collection, self.key, database.name) from err
+            found = sharding.collections(database).get(self.collection)
+            if found is None:
+                raise
+            if found != self.key:
+                raise ShardKeyConflictError(self.collection, dict(found), dict(self.key)) from err
 
 
 def described(action: Action) -> dict[str, Any]:

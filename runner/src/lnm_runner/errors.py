@@ -253,3 +253,40 @@ def gathered(found: Sequence[RunnerError]) -> RunnerError:
     first = found[0]
     first.others = tuple(found[1:])
     return first
+
+
+class ShardKeyConflictError(PlanError):
+    """A collection is sharded otherwise than it must be; nothing is ever sharded again, or brought together again."""
+
+    def __init__(self, collection: str, found: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> None:
+        """Both are shard keys, `{field: 1 | "hashed"}`; wanted None: not sharded at all."""
+        super().__init__(
+            f"{collection} is sharded by {dict(found)}, wanted is {'no sharding' if wanted is None else dict(wanted)}",
+            hint="a sharded collection is never sharded again: restore the backup from before it was sharded, then apply again",
+            facts={"collection": collection, "found": dict(found), "wanted": None if wanted is None else dict(wanted)},
+        )
+
+
+class NotShardableError(PlanError):
+    """A collection, as it is, cannot be sharded by the key that is wanted."""
+
+    def __init__(self, collection: str, wanted: Mapping[str, Any], reason: str, *, hint: str, facts: Mapping[str, Any]) -> None:
+        """`wanted` is a shard key; `reason` ends the sentence."""
+        super().__init__(
+            f"{collection} cannot be sharded by {dict(wanted)}: {reason}",
+            hint=hint,
+            facts={"collection": collection, "wanted": dict(wanted), **facts},
+        )
+
+
+class UnseenOptionsError(PlanError):
+    """The validator of a sharded collection cannot be set in a way that could be seen afterwards."""
+
+    def __init__(self, collection: str, shard: str) -> None:
+        """`shard` is the primary one of the database, which owns no chunk of the collection."""
+        super().__init__(
+            f"{collection}: a validator could not be seen here once it is set: {shard}, the primary shard of the database, "
+            "owns no chunk of this collection",
+            hint=f"move a chunk of it to {shard} (sh.moveChunk), then apply again",
+            facts={"collection": collection, "shard": shard},
+        )

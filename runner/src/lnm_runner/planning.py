@@ -3,21 +3,24 @@
 Rules: (1) what is there as declared is left alone; (2) what is missing is made; (3) a TTL that differs is changed in place; (4)
 anything else that is in the way is an error, with what was found and what was wanted, and is never dropped or replaced; (5) all
 errors are gathered before one is raised; (6) duplicates and TTL deletes are counted before anything is built; (7) an index that
-the server is still building is missing: to make it is to wait for it.
+the server is still building is missing: to make it is to wait for it; (8) behind a
+router, a collection that has a shard key is sharded, when its indexes stand (`sharding`); elsewhere nothing is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lnm_runner.actions import Action, ChangeTtl, CreateCollection, CreateIndexes, SetValidator
+from lnm_runner import sharding
+from lnm_runner.actions import Action, ChangeTtl, CreateCollection, CreateIndexes, SetValidator, ShardCollection
 from lnm_runner.errors import (
     DuplicateKeysError,
     IndexConflictError,
     PlanError,
     PreconditionError,
+    ShardKeyConflictError,
     ValidatorConflictError,
     gathered,
 )
@@ -25,6 +28,7 @@ from lnm_runner.forecast import duplicate_keys, pace, ttl_deletes
 from lnm_runner.mongo import Database
 from lnm_runner.present import Found, content, expiry, read, shown, without_validator
 from lnm_runner.schema import Collection, Index, Precondition
+from lnm_runner.sharding import Cluster
 from lnm_runner.things import Thing
 
 
@@ -64,11 +68,21 @@ def plan(database: Database, collections: Sequence[Collection], preconditions: S
     present = read(database, {collection.name for collection in collections} | {item.collection for item in preconditions})
     defects: list[PlanError] = []
     actions: list[Action] = []
-    notes: list[str] = []
+    cluster = sharding.look(database)
+    notes: list[str] = [] if cluster is None else list(cluster.notes())
     for precondition in preconditions:
         notes += check(present.get(precondition.collection), precondition, defects)
-    for collection in collections:
-        actions += compare(database, present.get(collection.name), collection, defects)
+    for declared in collections:
+        found = present.get(declared.name)
+        collection = declared if cluster is None or found is None else as_sharded(cluster, found, declared)
+        if collection != declared:
+            notes.append(f"{declared.name} is sharded already, by an index of another name, which stays")
+        actions += compare(database, found, collection, defects)
+        if cluster is not None:
+            actions += compare_sharding(cluster, found, collection, defects)
+    if cluster is not None:
+        changed = [action.collection for action in actions if isinstance(action, SetValidator)]
+        defects += sharding.unseen(database, [name for name in changed if name in cluster.sharded])
     if defects:
         raise gathered(defects)
     return Plan(tuple(actions), tuple(notes))
@@ -149,6 +163,30 @@ def compare_ttl(
         yield ChangeTtl(collection, wanted.name, seconds, wanted.expire_after_s, ttl_deletes(database, collection, wanted))
     else:
         yield ChangeTtl(collection, wanted.name, seconds, wanted.expire_after_s)
+
+
+def as_sharded(cluster: Cluster, found: Found, wanted: Collection) -> Collection:
+    """The declaration, its shard-key index under the name that it has where the collection is sharded by it already.
+
+    Who shards an empty collection gets that index from the server, under a name of the server's, and cannot drop it any more.
+    """
+    if wanted.shard_key is None or cluster.sharded.get(wanted.name) != wanted.shard_key.keys:
+        return wanted
+    place = content(wanted.shard_key.specification())
+    names = [index["name"] for index in found.indexes if content(index) == place]
+    return replace(wanted, shard_key=replace(wanted.shard_key, name=names[0])) if names else wanted
+
+
+def compare_sharding(cluster: Cluster, found: Found | None, wanted: Collection, defects: list[PlanError]) -> Iterable[Action]:
+    """Shards what has a shard key and is not sharded yet; refuses what is sharded in another way."""
+    present = cluster.sharded.get(wanted.name)
+    key = None if wanted.shard_key is None else wanted.shard_key.keys
+    if present is not None and present != key:
+        defects.append(ShardKeyConflictError(wanted.name, dict(present), None if key is None else dict(key)))
+    if present is not None or key is None:
+        return
+    defects.extend(sharding.obstacles(cluster, wanted.name, key, found.options if found else {}, found.indexes if found else ()))
+    yield ShardCollection(wanted.name, key)
 
 
 def build(database: Database, collection: str, missing: list[Index], defects: list[PlanError]) -> Iterable[Action]:

@@ -7,11 +7,12 @@ word), and so it would be taken for done after a crash, though the build can sti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from lnm_runner import sharding
 from lnm_runner.mongo import Database
 from lnm_runner.options import LONGEST_TTL_S
 
@@ -60,6 +61,14 @@ def read(database: Database, names: set[str]) -> dict[str, Found]:
         indexes, building = indexes_of(database, name) if entry["type"] == "collection" else ((), frozenset())
         found[name] = Found({"type": entry["type"], **entry["options"]}, indexes, building)
     return found
+
+
+def read_sharded(database: Database, names: set[str]) -> dict[str, Found]:
+    """The same, with the shard keys where the server is a router."""
+    found = read(database, names)
+    cluster = sharding.look(database)
+    keys = cluster.sharded if cluster is not None else {}
+    return {name: replace(one, shard_key=dict(keys[name])) if name in keys else one for name, one in found.items()}
 
 
 def indexes_of(database: Database, name: str) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]:

@@ -15,7 +15,7 @@ from bson import json_util
 
 from lnm_runner.errors import LedgerError
 from lnm_runner.mongo import Database
-from lnm_runner.present import Found, content, expiry, read, shown, without_validator
+from lnm_runner.present import Found, content, expiry, read_sharded, shown, without_validator
 from lnm_runner.schema import after
 
 KINDS = ("collection", "validator", "index", "ttl", "shard-key")
@@ -84,7 +84,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Thing]:
 def probe(database: Database, things: Iterable[Thing]) -> list[Evidence]:
     """Looks for each thing."""
     wanted = list(things)
-    present = read(database, {thing.collection for thing in wanted})
+    present = read_sharded(database, {thing.collection for thing in wanted})
     return [Evidence(thing, *look(present.get(thing.collection), thing)) for thing in wanted]
 
 

@@ -24,7 +24,7 @@ from lnm_runner.errors import NotEmptyError, PlanError, gathered
 from lnm_runner.forecast import ttl_deletes
 from lnm_runner.mongo import Database
 from lnm_runner.planning import Plan
-from lnm_runner.present import NAMESPACE_NOT_FOUND, Found, read
+from lnm_runner.present import NAMESPACE_NOT_FOUND, Found, read_sharded
 from lnm_runner.schema import Index
 from lnm_runner.things import Thing, look
 
@@ -168,7 +168,7 @@ def plan(database: Database, made: Sequence[Thing]) -> Plan:
     Raises: PlanError carrying every defect that was found.
     """
     names = list(dict.fromkeys(thing.collection for thing in reversed(made)))
-    present = read(database, {*names, *(TWIN + name for name in names)})
+    present = read_sharded(database, {*names, *(TWIN + name for name in names)})
     defects: list[PlanError] = []
     notes: list[str] = []
     actions: list[Action] = []

@@ -33,8 +33,8 @@ def run(options: Options) -> Result:
     kit = open_kit(options.kit_path, options.trusted_keys)
     (migration,) = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
-        allowed = (Topology.REPLICA_SET,) if options.execute else (Topology.REPLICA_SET, Topology.STANDALONE)
-        server.require(*allowed)
+        planned_for = () if options.execute else (Topology.STANDALONE,)
+        server.require(Topology.REPLICA_SET, Topology.ROUTER, *planned_for)
 
         def look() -> Plan:
             again = options.command("apply", migration.delivery, "--execute", "--resume")
@@ -45,19 +45,19 @@ def run(options: Options) -> Result:
         known = ledger.entry(server.database, migration.id)
         plan = look()
         said = summary(server, migration, known, plan)
-        sharding = f"sharding: {server.sharding}"
         if not options.execute:
-            told = [sharding, "Nothing was written; add --execute to do it."]
+            told = [f"sharding: {said['sharding']}", "Nothing was written; add --execute to do it."]
             return Result({**said, "executed": False}, [*described(migration, known, plan), *told])
         if known.is_complete and not plan.actions:
-            told = [f"{migration.id} is applied and the schema is as declared: nothing to do, nothing was written.", sharding]
-            return Result({**said, "executed": True, "writes": False}, told)
+            told = f"{migration.id} is applied and the schema is as declared: nothing to do, nothing was written."
+            return Result({**said, "executed": True, "writes": False}, [told, f"sharding: {said['sharding']}"])
         job = Job(server.database, migration, UP, look, details(kit, migration, options), options)
         execution.require_free(job, known, plan)
-        return done(said, job, execution.carry_out(job), sharding)
+        outcome = execution.carry_out(job)
+        return done({**said, "sharding": server.sharding}, job, outcome)
 
 
-def done(said: dict[str, Any], job: Job, outcome: execution.Outcome, sharding: str) -> Result:
+def done(said: dict[str, Any], job: Job, outcome: execution.Outcome) -> Result:
     """What was done."""
     row = outcome.row
     kit = row["kit"]
@@ -65,7 +65,7 @@ def done(said: dict[str, Any], job: Job, outcome: execution.Outcome, sharding: s
         f"{job.migration.id} is {row['state']}: {execution.summary_of(outcome)[0]}",
         *execution.summary_of(outcome)[1:],
         f"kit {kit['version']}, rootHash {kit['rootHash']}, signed by {kit['signer']}",
-        sharding,
+        f"sharding: {said['sharding']}",
     ]
     scored = {"score": outcome.score.as_json(), "scores": [score.as_json() for score in outcome.scores]}
     kept = {name: row[name] for name in ("state", "durationMs", "kit")}

@@ -27,7 +27,7 @@ def run(options: Options) -> Result:
     kit = open_kit(options.kit_path, options.trusted_keys)
     wanted = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
-        server.require(Topology.REPLICA_SET, Topology.STANDALONE)
+        server.require(Topology.REPLICA_SET, Topology.ROUTER, Topology.STANDALONE)
         again = options.command("apply", options.delivery or "DELIVERY", "--execute", "--resume")
         history.require(ledger.story(server.database), migrations.known(kit), options.delivery, again)
         plans = [
@@ -35,9 +35,10 @@ def run(options: Options) -> Result:
             for migration in wanted
         ]
         holder = lease.holder(server.database)
+        sharding = server.sharding
     data = {
         "database": server.database.name,
-        "sharding": server.sharding,
+        "sharding": sharding,
         "lease": lease.shown(holder),
         "plans": [planned(migration, known, plan) for migration, known, plan in plans],
     }
@@ -46,7 +47,7 @@ def run(options: Options) -> Result:
         lines.append(f"another runner is at work: {lease.described(holder)}")
     if server.topology is Topology.STANDALONE:
         lines.append("this server is a standalone one: it can be planned for, but not migrated")
-    return Result(data, [*lines, f"sharding: {server.sharding}", "Nothing was written."])
+    return Result(data, [*lines, f"sharding: {sharding}", "Nothing was written."])
 
 
 def planned(migration: Migration, known: Entry, plan: Plan) -> dict[str, Any]:

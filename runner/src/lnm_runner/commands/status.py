@@ -37,7 +37,7 @@ def run(options: Options) -> Result:
         }
     lines = [
         f"MongoDB {server.version} ({server.topology.value}), database {data['database']}",
-        f"sharding: {server.sharding}",
+        f"sharding: {data['sharding']}",
         *([f"a runner is at work: {lease.described(holder)}"] if holder is not None and holder["isHeld"] else []),
         *(line for row in rows for line in described(row)),
         *([] if rows else ["no Link-Not-Merge migration was applied here"]),
