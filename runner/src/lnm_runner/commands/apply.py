@@ -49,8 +49,8 @@ def run(options: Options) -> Result:
             told = [f"sharding: {said['sharding']}", "Nothing was written; add --execute to do it."]
             return Result({**said, "executed": False}, [*described(migration, known, plan), *told])
         if known.is_complete and not plan.actions:
-            told = f"{migration.id} is applied and the schema is as declared: nothing to do, nothing was written."
-            return Result({**said, "executed": True, "writes": False}, [told, f"sharding: {said['sharding']}"])
+            nothing = f"{migration.id} is applied and the schema is as declared: nothing to do, nothing was written."
+            return Result({**said, "executed": True, "writes": False}, [nothing, f"sharding: {said['sharding']}"])
         job = Job(server.database, migration, UP, look, details(kit, migration, options), options)
         execution.require_free(job, known, plan)
         outcome = execution.carry_out(job)
