@@ -5,6 +5,8 @@ doit makes, nox proves: the `verify` session reads what lies in artifacts/lnm/ a
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.options.sessions = ["lint", "verify", "tests"]
@@ -40,6 +42,18 @@ def crash(session: nox.Session) -> None:
     install(session, "test")
     session.run("doit", "bundle")
     session.run("python", "-m", "pytest", "tests/build/test_kills.py", *session.posargs, env={"LNM_KILLS": "all"})
+
+
+@nox.session(default=False)
+def sharded(session: nox.Session) -> None:
+    """21-101 on the sharded cluster that LNM_MONGOS names (the URI of a mongos); without it, on a stand-in for a mongos."""
+    install(session, "test")
+    session.run("doit", "bundle")
+    is_real = bool(os.environ.get("LNM_MONGOS"))
+    if not is_real:
+        session.warn("LNM_MONGOS is not set: this is a stand-in in front of real shards. Never run against a real mongos.")
+    tests = "tests/sharding/test_on_a_router.py" if is_real else "tests/sharding"
+    session.run("python", "-m", "pytest", tests, "--no-cov", *session.posargs)
 
 
 @nox.session

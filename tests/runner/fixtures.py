@@ -73,11 +73,12 @@ def program(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def fresh_site(server: Mongod, kit: Kit) -> Iterator[Site]:
-    """A database with the kit's own roles, and the users `operator` (may apply) and `reader` (may read), while the block runs."""
+    """A database with the kit's own roles, and the users `operator` (may apply), `undoer` (may roll back) and `reader` (may read), while the block runs."""
     database = server.client[f"lnm_{secrets.token_hex(6)}"]
     made = Site(server, database, {})
     roles.make(database, roles.shipped(kit))
     made.add_user("operator", "lnmApply21101", roles.PREFLIGHT)
+    made.add_user("undoer", "lnmRollback21101")
     made.add_user("reader", "lnmRead")
     try:
         yield made
@@ -102,7 +103,7 @@ def operators(program: Path, kit: Kit, site: Site) -> Lnm:
         "CONCELIER_DB": site.database.name,
         "LNM_TRUSTED_KEY": str(kit.key),
     }
-    return Lnm(program, kit, environment, tuple(site.passwords.values()))
+    return Lnm(program, kit, environment, tuple(site.passwords.values()), site.uri("undoer"))
 
 
 @pytest.fixture

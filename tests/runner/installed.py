@@ -1,11 +1,13 @@
 """`lnm` as an operator has it: installed from the kit's wheelhouse, with no network, into a fresh environment; run as a process.
 
-Whatever it prints is searched for a traceback and for every secret of the test, after each run.
+Whatever it prints is searched for a traceback and for every secret of the test, after each run, and what --json prints must follow the
+schema in the kit.
 """
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import subprocess
@@ -14,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import jsonschema
 
 from tests.runner.kits import Kit
 
@@ -43,6 +47,8 @@ class Lnm:
     kit: Kit
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    rollback_uri: str = field(default="", repr=False)
+    """The URI of the user who may roll back, where it is another one."""
 
     def __call__(self, *arguments: str | Path, wanted: int = 0, **environment: str | None) -> Answer:
         """Runs it, and expects an exit code; a variable that is None stays unset."""
@@ -54,6 +60,8 @@ class Lnm:
         for secret in self.secrets:
             assert secret not in printed, "a secret was printed"
         assert answer.exit_code == wanted, printed
+        if "--json" in arguments:
+            schema(self.kit.folder).validate(answer.json)
         return answer
 
     def start(self, *arguments: str | Path, **environment: str | None) -> subprocess.Popen[str]:
@@ -69,7 +77,13 @@ class Lnm:
 
     def with_kit(self, kit: Kit) -> Lnm:
         """The same with another kit, trusting its key."""
-        return Lnm(self.program, kit, {**self.environment, "LNM_TRUSTED_KEY": str(kit.key)}, self.secrets)
+        return Lnm(self.program, kit, {**self.environment, "LNM_TRUSTED_KEY": str(kit.key)}, self.secrets, self.rollback_uri)
+
+    def rollback(self, *arguments: str, wanted: int = 0, **environment: str | None) -> Answer:
+        """`lnm rollback 21-101 --execute` for the kit, as the user who may."""
+        uri = {"CONCELIER_MONGO_URI": self.rollback_uri} if self.rollback_uri else {}
+        command = ("rollback", "21-101", "--execute", "--kit", self.kit.folder)
+        return self(*command, *arguments, wanted=wanted, **{**uri, **environment})
 
     def with_database(self, name: str) -> Lnm:
         """The same for another database."""
@@ -82,6 +96,14 @@ class Lnm:
     def apply(self, *arguments: str, wanted: int = 0, **environment: str | None) -> Answer:
         """`lnm apply 21-101 --execute` for the kit."""
         return self("apply", "21-101", "--execute", "--kit", self.kit.folder, *arguments, wanted=wanted, **environment)
+
+
+@functools.cache
+def schema(kit: Path) -> jsonschema.Draft202012Validator:
+    """The schema of what --json prints, from a kit."""
+    text = json.loads((kit / "runner/lnm-output.schema.json").read_bytes())
+    jsonschema.Draft202012Validator.check_schema(text)
+    return jsonschema.Draft202012Validator(text)
 
 
 def pip_install(environment: Path, runner: Path) -> None:

@@ -50,16 +50,31 @@ class Kit:
         return Kit(target, self.key)
 
 
-def variant(source: Kit, target: Path, changes: Mapping[str, bytes | None], *, digests: bool = True) -> Kit:
-    """A copy with other files (None: without it), signed by a new key; `digests=False` keeps the manifest's old digests."""
+def variant(
+    source: Kit,
+    target: Path,
+    changes: Mapping[str, bytes | None],
+    *,
+    digests: bool = True,
+    ready: Mapping[str, str] | None = None,
+) -> Kit:
+    """A copy with other files (None: without it), signed by a new key; `digests=False` keeps the manifest's old digests.
+
+    `ready` is `{delivery: its migration's id}` for deliveries that are absent from the source.
+    """
     shutil.copytree(source.folder, target)
     for name, data in changes.items():
         if data is None:
             (target / name).unlink()
         else:
             (target / name).write_bytes(data)
+    predicate = source.manifest
+    for part in predicate["deliveries"]:
+        if part["id"] in (ready or {}):
+            part.pop("reason")
+            part |= {"status": "ready", "migration": (ready or {})[part["id"]], "digest": ""}
     private = Ed25519PrivateKey.generate()
-    sign(target, source.manifest, private, digests=digests)
+    sign(target, predicate, private, digests=digests)
     key = target.with_name(f"{target.name}.pub")
     key.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return Kit(target, key)

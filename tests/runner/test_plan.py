@@ -33,7 +33,9 @@ def test_plan_says_what_apply_then_does(lnm: Lnm, site: Site) -> None:
     lnm.apply()
 
     made = {action["collection"] for action in planned}
-    assert made | {"lnm_migrations", "schema_migrations"} == set(site.database.list_collection_names()) - {"system.users"}
+    assert made | {"lnm_lease", "lnm_migrations", "schema_migrations"} == set(site.database.list_collection_names()) - {
+        "system.users"
+    }
     indexes = [(action["collection"], index) for action in planned for index in action.get("indexes", ())]
     for collection, index in indexes:
         assert index["name"] in site.database[collection].index_information()
@@ -49,7 +51,7 @@ def test_a_reader_who_applies_is_told_what_is_missing(lnm: Lnm, site: Site) -> N
     error = lnm.apply("--json", wanted=2, CONCELIER_MONGO_URI=site.uri("reader")).json["error"]
 
     assert error["type"] == "PrivilegeError"
-    assert "the role lnmApply21101 of runbook/roles/" in error["hint"]
+    assert "runbook/roles/ in the kit (lnmRead to look, lnmApply21101" in error["hint"]
     assert site.database.list_collection_names() == []
 
 

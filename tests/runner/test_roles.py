@@ -26,8 +26,6 @@ TABLE = {role["role"]: role for role in table(ROOT / "runner/src/lnm_runner/role
 VALIDATED = ("advisory_observations", "advisory_linksets")
 OUTBOXES = ("advisory_observation_events", "advisory_linkset_events")
 RAW_KEYS = [("source.vendor", 1), ("upstream.upstream_id", 1), ("upstream.content_hash", 1), ("tenant", 1)]
-# the lease comes with another change; until then nobody can see whether its privileges are needed
-HAS_LEASE = (ROOT / "runner/src/lnm_runner/lease.py").exists()
 
 
 def cases(name: str) -> list[Any]:
@@ -35,8 +33,7 @@ def cases(name: str) -> list[Any]:
     found = []
     for resource, action in roles.each(TABLE[name]):
         place = resource.get("collection", "cluster") or "database"
-        if place != "lnm_lease" or HAS_LEASE:
-            found.append(pytest.param(resource, action, id=f"{action}-{place}"))
+        found.append(pytest.param(resource, action, id=f"{action}-{place}"))
     return found
 
 
@@ -212,7 +209,6 @@ def applied(lnm: Lnm, site: Site) -> Site:
 
 
 def test_the_role_alone_is_enough_to_go_back_and_for_nothing_else(applied: Site) -> None:
-    applied.add_user("undoer", "lnmRollback21101")
     client = MongoClient[dict[str, Any]](applied.uri("undoer"), tz_aware=True)
     database = client[applied.database.name]
     applied.database["advisory"].insert_one({})
@@ -227,7 +223,6 @@ def test_the_role_alone_is_enough_to_go_back_and_for_nothing_else(applied: Site)
 
 def test_without_any_one_thing_going_back_is_refused(applied: Site, lnm: Lnm, kit: Kit) -> None:
     """One test for all of them: what was taken back is applied again in between."""
-    applied.add_user("undoer")
     for resource, action in roles.each(TABLE["lnmRollback21101"]):
         granted = restricted(applied, kit, "lnmRollback21101", resource, action)
         applied.database.command("updateUser", "undoer", roles=[granted])

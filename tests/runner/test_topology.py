@@ -1,10 +1,9 @@
-"""Kinds of servers: a replica set is applied to, a standalone server is planned for, a router is refused."""
+"""Kinds of servers: a replica set is applied to, a standalone server is planned for. Routers and shards: tests/sharding."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.runner import router
 from tests.runner.installed import Lnm
 from tests.runner.mongod import Mongod
 
@@ -23,18 +22,6 @@ def test_a_standalone_server_is_refused_except_for_a_plan(lnm: Lnm, standalone: 
     assert error["type"] == "TopologyError"
     assert error["topology"] == "standalone"
     assert set(standalone.client.list_database_names()) <= {"admin", "config", "local"}
-
-
-@pytest.mark.parametrize("command", ["plan", "apply"])
-def test_a_router_is_refused_until_sharding_is_there(lnm: Lnm, command: str) -> None:
-    with router.running() as server:
-        uri = f"mongodb://127.0.0.1:{server.server_address[1]}"
-        error = getattr(lnm, command)("--json", wanted=2, CONCELIER_MONGO_URI=uri).json["error"]
-
-    assert error["type"] == "TopologyError"
-    assert error["topology"] == "router"
-    assert "does not shard, that comes with a later one" in error["message"]
-    assert {command.lower() for command in server.commands} <= {"hello", "ismaster", "buildinfo", "endsessions"}
 
 
 def test_a_standalone_status_says_what_it_is(lnm: Lnm, standalone: Mongod) -> None:

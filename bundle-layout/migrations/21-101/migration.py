@@ -1,4 +1,4 @@
-"""21-101: collections, validators, indexes, shard-key indexes and TTL of the Link-Not-Merge model.
+"""21-101: collections, validators, indexes, shard keys and TTL of the Link-Not-Merge model.
 
 The table below is the whole migration: `lnm_runner.schema` has its words, `lnm_runner.planning` compares it with the database. It
 adds; it drops, replaces and changes nothing that it did not make. README.md beside it is the operator's page.
@@ -13,7 +13,7 @@ from lnm_runner.planning import Plan
 from lnm_runner.schema import Collection, Index, Keys, Precondition, Validator
 
 ID = "20251202_lnm_21_101_sharding_and_ttl"
-SUMMARY = "Ensures the collections, validators, indexes, shard-key indexes and TTL of the Link-Not-Merge model."
+SUMMARY = "Ensures the collections, validators, indexes, shard keys and TTL of the Link-Not-Merge model."
 
 SHARD_KEY: Keys = (("tenantId", 1), ("advisoryId", "hashed"))
 """A tenant may be large: hashing tenantId alone would put all of it on one shard."""

@@ -11,7 +11,7 @@ import contextlib
 import datetime as dt
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +31,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
+from lnm_runner import sharding
 from lnm_runner.errors import (
     CredentialsError,
     InputError,
@@ -55,16 +56,23 @@ AUTHENTICATION_FAILED = 18
 ATLAS_AUTHENTICATION_FAILED = 8000
 USER_WRITES_BLOCKED = 371
 TRANSIENT = {
+    6,  # HostUnreachable: a router cannot reach a shard or the config servers
+    46,  # LockBusy: another change of the schema is under way in a sharded cluster
     50,  # MaxTimeMSExpired
     64,  # WriteConcernFailed
+    89,  # NetworkTimeout
     91,  # ShutdownInProgress
     112,  # WriteConflict
+    117,  # ConflictingOperationInProgress: the same, or the collection is being sharded in another way
+    133,  # FailedToSatisfyReadPreference: a shard or the config servers have no primary now
     189,  # PrimarySteppedDown
+    249,  # StaleDbVersion: a router that did not catch up with the catalogue
     262,  # ExceededTimeLimit
     276,  # IndexBuildAborted
     10107,  # NotWritablePrimary
     11600,  # InterruptedAtShutdown
     11602,  # InterruptedDueToReplStateChange
+    13388,  # StaleConfig, as StaleDbVersion
     13435,  # NotPrimaryNoSecondaryOk
     13436,  # NotPrimaryOrSecondary
 }
@@ -82,6 +90,7 @@ class Topology(enum.Enum):
     REPLICA_SET = "replica set"
     ROUTER = "router"
     STANDALONE = "standalone"
+    MEMBER = "member of a sharded cluster"
 
 
 @dataclass(frozen=True)
@@ -104,8 +113,12 @@ class Server:
 
     @property
     def sharding(self) -> str:
-        """What a result says about sharding."""
-        return "not in this version" if self.topology is Topology.ROUTER else f"skipped ({self.topology.value})"
+        """What a result says about sharding; a router is asked.
+
+        Raises: PrivilegeError, PyMongoError.
+        """
+        cluster = sharding.look(self.database) if self.topology is Topology.ROUTER else None
+        return f"skipped ({self.topology.value})" if cluster is None else cluster.describe()
 
     def require(self, *allowed: Topology) -> None:
         """Refuses every other kind of server.
@@ -115,10 +128,10 @@ class Server:
         if self.topology in allowed:
             return
         facts = {"topology": self.topology.value}
-        if self.topology is Topology.ROUTER:
+        if self.topology is Topology.MEMBER:
             raise TopologyError(
-                "the server is a router of a sharded cluster; this version does not shard, that comes with a later one",
-                hint="nothing was changed; do not apply on the shards one by one",
+                "the server is a shard or a config server; a sharded cluster is only changed through a router (mongos)",
+                hint="name a router in the URI; do not apply on the shards one by one",
                 facts=facts,
             )
         raise TopologyError(
@@ -247,13 +260,23 @@ def look(client: MongoClient[Document], name: str) -> Server:
         read_preference=ReadPreference.PRIMARY,  # whatever the URI says: a plan that lags behind would be wrong
         write_concern=WriteConcern("majority", j=True),
     )
-    hello = client.admin.command("hello")
-    if hello.get("msg") == "isdbgrid":
-        topology = Topology.ROUTER
-    else:
-        topology = Topology.REPLICA_SET if hello.get("setName") else Topology.STANDALONE
+    topology = kind(client.admin.command("hello"))
     version = str(client.admin.command("buildInfo")["version"])
     return Server(database, topology, version)
+
+
+def kind(hello: Mapping[str, Any]) -> Topology:
+    """The kind of a server, by its answer to `hello`, which needs no privilege.
+
+    Only shards answer with isImplicitDefaultMajorityWC (from MongoDB 5.0 on; mongo/src/mongo/db/repl/replication_info.cpp says
+    so), and only config servers with configsvr; all else that tells them is shown to cluster administrators alone. An older
+    shard, or one that was started without --shardsvr, is not recognised.
+    """
+    if hello.get("msg") == sharding.ROUTER:
+        return Topology.ROUTER
+    if "isImplicitDefaultMajorityWC" in hello or "configsvr" in hello:
+        return Topology.MEMBER
+    return Topology.REPLICA_SET if hello.get("setName") else Topology.STANDALONE
 
 
 def unreachable(uri: str, text: str) -> RetryableError:
@@ -328,7 +351,7 @@ def refused(err: OperationFailure) -> RunnerError:
     if code == UNAUTHORIZED:
         found = re.search(r"execute command \{ ?(\w+)", str(details.get("errmsg", "")))
         what = f"the command {found[1]}" if found else "a command that is needed here"
-        hint = "grant the role lnmApply21101 of runbook/roles/ in the kit (lnmRead for status and plan)"
+        hint = "grant the role of the stage: runbook/roles/ in the kit (lnmRead to look, lnmApply21101, lnmRollback21101)"
         return PrivilegeError(f"the MongoDB user may not run {what}", hint=hint, facts=facts)
     if code == USER_WRITES_BLOCKED:
         hint = "unfreeze first (setUserWriteBlockMode), or use a user that may write in a freeze"

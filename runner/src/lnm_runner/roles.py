@@ -136,7 +136,7 @@ ROLES = (
             Privilege(
                 ("find",),
                 "how the collections are sharded, over how many shards, in which zones, and whether the balancer runs",
-                ("collections", "shards", "tags", "settings"),
+                ("collections", "databases", "chunks", "shards", "tags", "settings"),
                 database="config",
                 only_on=ROUTER,
                 needed_by=("preflight", "21-101"),

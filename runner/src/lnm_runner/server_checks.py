@@ -72,7 +72,7 @@ def feature_version(look: Look) -> Finding:
 def topology(look: Look) -> Finding:
     """The kind of server, by the rule of `lnm apply`."""
     try:
-        look.server.require(Topology.REPLICA_SET)  # what commands/apply.py allows with --execute
+        look.server.require(Topology.REPLICA_SET, Topology.ROUTER)  # what commands/apply.py allows with --execute
     except TopologyError as err:
         return Finding(Status.FAIL, err.message, err.hint)
     return Finding(Status.OK, look.server.topology.value)
@@ -80,7 +80,7 @@ def topology(look: Look) -> Finding:
 
 def without_members(look: Look) -> Finding | None:
     """The answer where no replica set can be looked at from here."""
-    if look.server.topology is Topology.REPLICA_SET:
+    if look.server.topology in {Topology.REPLICA_SET, Topology.MEMBER}:
         return None
     if look.server.topology is Topology.STANDALONE:
         return Finding(Status.FAIL, "this server is no replica set", "see to the check «topology» first")

@@ -35,7 +35,7 @@ def run(options: Options) -> Result:
     if failed:
         for item in found:
             if item not in failed:
-                options.progress(item.line())
+                options.progress.line(item.line())
         raise gathered([refused(item, data if item is failed[0] else {}) for item in failed])
     warned = sum(item.verdict is Status.WARN for item in found)
     said = f"{', '.join(look.deliveries)} can be applied: {len(found)} checks, {warned} warnings. Nothing was written."

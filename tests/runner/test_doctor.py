@@ -1,0 +1,121 @@
+"""`lnm doctor`: what a runner that is gone has left, with evidence, and the exact command that goes on."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from tests.runner.fixtures import Site, watched
+from tests.runner.hold import held, let_the_lease_run_out, wait_until_it_waits
+from tests.runner.installed import Answer, Lnm
+
+pytestmark = pytest.mark.mongod
+
+ID = "20251202_lnm_21_101_sharding_and_ttl"
+
+
+def left_half_way(lnm: Lnm, site: Site) -> int:
+    """A runner is killed in the middle of its work; returns its pid."""
+    with held(site):
+        runner = lnm.start("apply", "21-101", "--execute", "--kit", lnm.kit.folder)
+        wait_until_it_waits(site)
+        runner.kill()
+        runner.communicate(timeout=60)
+    let_the_lease_run_out(site)
+    return runner.pid
+
+
+def commands(answer: Answer) -> list[list[str]]:
+    """The commands that are said, as they would be typed."""
+    said = [line.partition(": ")[2] for line in answer.stdout.splitlines() if line.strip().startswith(("go on:", "or go back:"))]
+    return [shlex.split(command) for command in said]
+
+
+def test_a_new_database_is_healthy(lnm: Lnm, site: Site) -> None:
+    with watched(site.server) as writes:
+        answer = lnm("doctor", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=site.uri("reader"))
+
+    assert answer.stdout.splitlines() == ["lease: no runner has ever worked here", "nothing is wrong as far as can be seen"]
+    assert writes.oplog == []
+
+
+def test_what_a_crash_has_left_is_probed_and_the_command_that_is_said_goes_on(lnm: Lnm, site: Site) -> None:
+    pid = left_half_way(lnm, site)
+    site.database.create_collection("advisory_linkset_tombstones")  # as far as it might have come
+
+    said = lnm("doctor", "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=site.uri("reader"), wanted=2).json
+    answer = lnm("doctor", "--kit", lnm.kit.folder, wanted=2)
+
+    (finding,) = said["findings"]
+    evidence = {item["thing"]: item["stands"] for item in finding["evidence"]}
+    assert evidence["collection:advisory_linkset_tombstones"]
+    assert not evidence["index:advisory_linksets.lnm_ls_advisory_unique"]
+    assert f"left half-way by process {pid}" in finding["what"]
+    standing = sum(evidence.values())  # the server may have done what it was told, though nobody waited any more
+    assert f"partly done: {standing} of {len(evidence)} things stand" in finding["what"]
+    assert not said["healthy"]
+    forward, back = commands(answer)
+    assert forward == ["lnm", "apply", "21-101", "--execute", "--resume", "--kit", str(lnm.kit.folder)]
+    assert back[:3] == ["lnm", "rollback", "21-101"]
+    lnm(*forward[1:])
+    assert lnm("doctor", "--json", "--kit", lnm.kit.folder).json["healthy"]
+
+
+def test_the_other_command_that_is_said_goes_back(lnm: Lnm, site: Site) -> None:
+    left_half_way(lnm, site)
+
+    _, back = commands(lnm("doctor", "--kit", lnm.kit.folder, wanted=2))
+    lnm(*back[1:], CONCELIER_MONGO_URI=lnm.rollback_uri)
+
+    assert site.database.list_collection_names(filter={"name": {"$regex": "^(advisory|lnm_object)"}}) == ["advisory_observations"]
+    assert list(site.database["advisory_observations"].index_information()) == ["_id_"]
+
+
+def test_an_apply_over_a_crash_says_the_same_and_changes_nothing(lnm: Lnm, site: Site) -> None:
+    left_half_way(lnm, site)
+
+    with watched(site.server) as writes:
+        error = lnm.apply("--json", wanted=3).json["error"]
+
+    assert error["type"] == "InterruptedApplyError"
+    assert error["verdict"] in {"not done", "partly done"}
+    assert error["command"].startswith("lnm apply 21-101 --execute --resume --kit ")
+    assert writes.oplog == []
+
+
+def test_while_a_runner_is_at_work_nothing_is_wrong(lnm: Lnm, site: Site) -> None:
+    with held(site):
+        runner = lnm.start("apply", "21-101", "--execute", "--kit", lnm.kit.folder)
+        wait_until_it_waits(site)
+        answer = lnm("doctor", "--kit", lnm.kit.folder)
+    runner.communicate(timeout=60)
+
+    assert f"lease: held by process {runner.pid}" in answer.stdout
+    assert "nothing is wrong" in answer.stdout
+
+
+def test_what_somebody_took_away_is_found_and_comes_back(lnm: Lnm, site: Site) -> None:
+    lnm.apply()
+    site.database["advisory_linksets"].drop_index("lnm_ls_purls")
+    site.database.command(
+        {"collMod": "advisory_observation_events", "index": {"name": "lnm_obs_events_ttl", "expireAfterSeconds": 99}}
+    )
+
+    answer = lnm("doctor", "--kit", lnm.kit.folder, wanted=2)
+
+    assert "not there: index:advisory_linksets.lnm_ls_purls (no index of that name)" in answer.stdout
+    ((*_, command),) = (commands(answer),)
+    lnm(*command[1:])
+    assert "lnm_ls_purls" in site.database["advisory_linksets"].index_information()
+
+
+def test_a_failure_is_told_with_its_reason(lnm: Lnm, site: Site) -> None:
+    site.add_user("half", "readWrite")
+    lnm.apply()
+    lnm.apply(wanted=3, CONCELIER_MONGO_URI=site.uri("half"), LNM_EVENTS_TTL_DAYS="30")
+
+    answer = lnm("doctor", wanted=2)
+
+    assert f"{ID} stopped: the MongoDB user may not run the command collMod" in answer.stdout
+    assert "go on: lnm apply 21-101 --execute --kit KIT" in answer.stdout
