@@ -22,10 +22,15 @@ def install(session: nox.Session, group: str) -> None:
 
 @nox.session
 def verify(session: nox.Session) -> None:
-    """The verify stage over artifacts/lnm: runner tests, signatures by three tools, checksums, statements, SBOMs, inventory."""
+    """The verify stage over artifacts/lnm: runner tests, signatures by three tools, checksums, statements, SBOMs, inventory.
+
+    `-- --stage-only` collects the runner tests and does not run them: CI does, as `make test` follows.
+    """
     install(session, "verify")
-    session.run("python", "-m", "scripts.verify", *session.posargs)
-    session.run("python", "-m", "pytest", "tests/runner", "tests/migrations", env={"LNM_DIST": "artifacts/lnm"})
+    options = [option for option in session.posargs if option != "--stage-only"]
+    session.run("python", "-m", "scripts.verify", *options)
+    only = ["--collect-only", "-qq"] if "--stage-only" in session.posargs else []
+    session.run("python", "-m", "pytest", "tests/runner", "tests/migrations", *only, env={"LNM_DIST": "artifacts/lnm"})
 
 
 @nox.session

@@ -6,9 +6,11 @@ import contextlib
 import importlib.util
 import io
 import os
+import resource
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -73,13 +75,11 @@ def bounded(arguments: Sequence[str]) -> list[str]:
     return ["sh", "-c", f'ulimit -v {MEMORY_KIB}; ulimit -f {FILE_KIB * 2}; exec "$@"', "bounded", *arguments]
 
 
-def run(arguments: Sequence[str], place: Path) -> Outcome:
-    """Runs a command in an empty folder, and sees to it that nothing is left behind or written anywhere else."""
-    (place / "cwd").mkdir(exist_ok=True)
-    arguments = bounded(arguments)
-    variables = environment(place)
+@contextlib.contextmanager
+def nothing_left(place: Path) -> Iterator[None]:
+    """Sees to it that nothing is left behind in the folders of a run, or written anywhere else."""
     before = set(place.iterdir())
-    done = subprocess.run(arguments, cwd=place / "cwd", env=variables, capture_output=True, check=False, timeout=PATIENCE_S)
+    yield
     left = [
         *(place / "tmp").iterdir(),
         *(place / "cwd").iterdir(),
@@ -88,6 +88,32 @@ def run(arguments: Sequence[str], place: Path) -> Outcome:
     ]
     if left:
         raise AssertionError(f"left behind: {left}")
+
+
+@contextlib.contextmanager
+def bounded_here() -> Iterator[None]:
+    """The limits of `run` for this process: on file size, on how much more memory it may take than it has, on time by SIGALRM."""
+    held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    before = {kind: resource.getrlimit(kind) for kind in (resource.RLIMIT_AS, resource.RLIMIT_FSIZE)}
+    wanted = {resource.RLIMIT_AS: held + MEMORY_KIB * 1024, resource.RLIMIT_FSIZE: FILE_KIB * 1024}
+    for kind, limit in wanted.items():
+        resource.setrlimit(kind, (limit, before[kind][1]))
+    signal.alarm(PATIENCE_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for kind, limits in before.items():
+            resource.setrlimit(kind, limits)
+
+
+def run(arguments: Sequence[str], place: Path) -> Outcome:
+    """Runs a command in an empty folder, and sees to it that nothing is left behind or written anywhere else."""
+    (place / "cwd").mkdir(exist_ok=True)
+    arguments = bounded(arguments)
+    variables = environment(place)
+    with nothing_left(place):
+        done = subprocess.run(arguments, cwd=place / "cwd", env=variables, capture_output=True, check=False, timeout=PATIENCE_S)
     return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
@@ -111,7 +137,16 @@ def module() -> ModuleType:
 def verify_here(place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
     """The same verdict of verify_kit.py by its main() in this process: what a process costs is saved, nothing else."""
     arguments = prepare(place, PY, keys, kit)[2:]
+    main = module().main
     stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        code = module().main(arguments)
+    for name in ("cwd", "tmp"):
+        (place / name).mkdir(exist_ok=True)
+    with (
+        nothing_left(place),
+        contextlib.chdir(place / "cwd"),
+        bounded_here(),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        code = main(arguments)
     return Outcome(int(code), stdout.getvalue(), stderr.getvalue())
