@@ -67,9 +67,9 @@ def program(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return installed.environment(kit.folder / "runner", base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bin/lnm"
 
 
-@pytest.fixture
-def site(server: Mongod) -> Iterator[Site]:
-    """A database with the users `operator` (may apply) and `reader` (may read)."""
+@contextlib.contextmanager
+def fresh_site(server: Mongod) -> Iterator[Site]:
+    """A database with the users `operator` (may apply) and `reader` (may read), while the block runs."""
     database = server.client[f"lnm_{secrets.token_hex(6)}"]
     made = Site(server, database, {})
     made.add_user("operator", "readWrite", "dbAdmin")
@@ -80,14 +80,26 @@ def site(server: Mongod) -> Iterator[Site]:
 
 
 @pytest.fixture
-def lnm(program: Path, kit: Kit, site: Site) -> Lnm:
-    """The program as the operator of the site calls it."""
+def site(server: Mongod) -> Iterator[Site]:
+    """A fresh site for one test."""
+    with fresh_site(server) as made:
+        yield made
+
+
+def operators(program: Path, kit: Kit, site: Site) -> Lnm:
+    """The program as the operator of a site calls it."""
     environment = {
         "CONCELIER_MONGO_URI": site.uri("operator"),
         "CONCELIER_DB": site.database.name,
         "LNM_TRUSTED_KEY": str(kit.key),
     }
     return Lnm(program, kit, environment, tuple(site.passwords.values()))
+
+
+@pytest.fixture
+def lnm(program: Path, kit: Kit, site: Site) -> Lnm:
+    """The program as the operator of the test's site calls it."""
+    return operators(program, kit, site)
 
 
 @dataclass
