@@ -33,7 +33,9 @@ def test_plan_says_what_apply_then_does(lnm: Lnm, site: Site) -> None:
     lnm.apply()
 
     made = {action["collection"] for action in planned}
-    assert made | {"lnm_migrations", "schema_migrations"} == set(site.database.list_collection_names()) - {"system.users"}
+    assert made | {"lnm_lease", "lnm_migrations", "schema_migrations"} == set(site.database.list_collection_names()) - {
+        "system.users"
+    }
     indexes = [(action["collection"], index) for action in planned for index in action.get("indexes", ())]
     for collection, index in indexes:
         assert index["name"] in site.database[collection].index_information()

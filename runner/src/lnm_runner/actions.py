@@ -1,4 +1,4 @@
-"""Things to do to a database: each says what it will do, and does it. `planning` makes them.
+"""Things to do to a database: each says what it will do, at what risk and for how long, and does it. `planning` makes them.
 
 Applying one twice changes nothing more. Every command is sent with write concern majority, so that what was done survives a
 change of the primary.
@@ -12,14 +12,34 @@ from typing import Any, Protocol
 
 from pymongo.errors import CollectionInvalid, OperationFailure
 
+from lnm_runner import durations
+from lnm_runner.durations import Duration
 from lnm_runner.errors import DuplicateKeysError
 from lnm_runner.forecast import TtlDeletes, duplicate_keys
 from lnm_runner.mongo import Database
 from lnm_runner.options import LONGEST_TTL_S
 from lnm_runner.schema import Index, Validator, after
+from lnm_runner.things import Thing
 
 MAJORITY = {"w": "majority"}
 DUPLICATE_KEY = 11000  # mongo/src/mongo/base/error_codes.yml
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What could go wrong for those who use the database meanwhile."""
+
+    level: str
+    """none, low, medium or high."""
+    why: str
+
+    def __str__(self) -> str:
+        """The risk in words."""
+        return f"{self.level}: {self.why}"
+
+    def as_json(self) -> dict[str, str]:
+        """The risk, for a program."""
+        return {"level": self.level, "why": self.why}
 
 
 class Action(Protocol):
@@ -28,6 +48,22 @@ class Action(Protocol):
     @property
     def ttl_deletes(self) -> int:
         """How many documents the server would delete because of it."""
+
+    @property
+    def documents(self) -> int:
+        """About how many documents the server reads for it."""
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """What it makes or changes, for the ledger."""
+
+    @property
+    def risk(self) -> Risk:
+        """What could go wrong."""
+
+    @property
+    def duration(self) -> Duration:
+        """How long it will take."""
 
     def describe(self) -> Iterator[str]:
         """What it does, a sentence a line."""
@@ -49,6 +85,22 @@ class CreateCollection:
     collection: str
     validator: Validator | None = None
     ttl_deletes: int = 0
+    documents: int = 0
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """The collection; its validator goes with it."""
+        return (Thing("collection", self.collection),)
+
+    @property
+    def risk(self) -> Risk:
+        """Nobody uses it yet."""
+        return Risk("none", "the collection is new")
+
+    @property
+    def duration(self) -> Duration:
+        """One command."""
+        return durations.of_a_command()
 
     def describe(self) -> Iterator[str]:
         """What it does."""
@@ -77,6 +129,22 @@ class SetValidator:
     collection: str
     validator: Validator
     ttl_deletes: int = 0
+    documents: int = 0
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """The validator."""
+        return (Thing("validator", self.collection, made=self.validator.options()),)
+
+    @property
+    def risk(self) -> Risk:
+        """It judges what is written from then on."""
+        return Risk("low", "documents that are there stay as they are; what is written from then on must follow it")
+
+    @property
+    def duration(self) -> Duration:
+        """One command."""
+        return durations.of_a_command()
 
     def describe(self) -> Iterator[str]:
         """What it does."""
@@ -101,11 +169,33 @@ class CreateIndexes:
     """About how many documents the server will read."""
     forecasts: tuple[TtlDeletes, ...] = ()
     """One for each TTL index among them."""
+    pace_us: float = 0.0
+    """How long a document of a sample took, in microseconds (`forecast.pace`)."""
 
     @property
     def ttl_deletes(self) -> int:
         """How many documents are past the expiry of a TTL index among them."""
         return sum(forecast.total for forecast in self.forecasts)
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """The indexes."""
+        return tuple(Thing("index", self.collection, index.name, index.specification()) for index in self.indexes)
+
+    @property
+    def risk(self) -> Risk:
+        """A build reads everything once, and a unique index refuses what was allowed."""
+        if self.ttl_deletes:
+            return Risk("high", f"the server deletes {self.ttl_deletes} documents")
+        if not self.documents:
+            return Risk("none", "the collection is empty")
+        unique = "; from then on duplicates are refused" * any(index.unique for index in self.indexes)
+        return Risk("medium", f"every document is read once while reads and writes go on{unique}")
+
+    @property
+    def duration(self) -> Duration:
+        """By the documents and the pace."""
+        return durations.of_index_builds(self.documents, len(self.indexes), self.pace_us)
 
     def describe(self) -> Iterator[str]:
         """What it does."""
@@ -119,13 +209,12 @@ class CreateIndexes:
         return {
             "action": "create-indexes",
             "collection": self.collection,
-            "documents": self.documents,
             "indexes": [index.specification() for index in self.indexes],
             "ttlDeletes": [forecast.as_json() for forecast in self.forecasts if forecast.total],
         }
 
     def apply(self, database: Database) -> None:
-        """Makes them and waits until they are built.
+        """Makes them and waits until they are built, also where the server is building them already.
 
         Raises: DuplicateKeysError where duplicates have come since the plan.
         """
@@ -152,11 +241,30 @@ class ChangeTtl:
     wanted_s: int | None
     """Seconds, or None for never: the server cannot take an expiry off, so the longest that it knows is set."""
     forecast: TtlDeletes = field(default_factory=TtlDeletes)
+    documents: int = 0
 
     @property
     def ttl_deletes(self) -> int:
         """How many documents are past the new expiry."""
         return self.forecast.total
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """The expiry."""
+        made, before = {"expireAfterSeconds": self.wanted_s}, {"expireAfterSeconds": self.found_s}
+        return (Thing("ttl", self.collection, self.index, made, before),)
+
+    @property
+    def risk(self) -> Risk:
+        """Documents may die."""
+        if self.ttl_deletes:
+            return Risk("high", f"the server deletes {self.ttl_deletes} documents")
+        return Risk("none", "no document dies because of it now")
+
+    @property
+    def duration(self) -> Duration:
+        """One command."""
+        return durations.of_a_command()
 
     def describe(self) -> Iterator[str]:
         """What it does."""
@@ -180,3 +288,14 @@ class ChangeTtl:
         seconds = LONGEST_TTL_S if self.wanted_s is None else self.wanted_s
         change = {"name": self.index, "expireAfterSeconds": seconds}
         database.command({"collMod": self.collection, "index": change, "writeConcern": MAJORITY})
+
+
+def described(action: Action) -> dict[str, Any]:
+    """All that a plan says of an action, for a program."""
+    return {
+        **action.as_json(),
+        "description": list(action.describe()),
+        "documents": action.documents,
+        "risk": action.risk.as_json(),
+        "forecast": action.duration.as_json(),
+    }

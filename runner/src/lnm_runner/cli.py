@@ -34,6 +34,7 @@ environment:
   CONCELIER_DB                   the database (default: concelier)
   LNM_TRUSTED_KEY                the public key that a kit must be signed by
   LNM_EVENTS_TTL_DAYS            how long published events are kept (default: 90; 0: for ever)
+  LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
   6 checksum or unsafe archive, 9 another runner is at work, 10 try again, 130 cancelled"""
@@ -86,10 +87,14 @@ def parser() -> Parser:
     plan = command("plan", "what applying would do; read-only", common, kit, key)
     plan.add_argument("delivery", nargs="?", metavar="DELIVERY", help="21-101; without it, every delivery in the kit")
     apply = command("apply", "apply a delivery; without --execute only the plan is printed", common, kit, key)
-    apply.add_argument("delivery", metavar="DELIVERY", help="21-101")
-    apply.add_argument("--execute", action="store_true", help="do it")
-    apply.add_argument("--resume", action="store_true", help="go on where a runner that is surely gone stopped")
-    apply.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="agree to lose so many expired event rows")
+    rollback = command("rollback", "take back what applying made; without --execute it is only said", common, kit, key)
+    for changing in (apply, rollback):
+        changing.add_argument("delivery", metavar="DELIVERY", help="21-101")
+        changing.add_argument("--execute", action="store_true", help="do it")
+        changing.add_argument("--resume", action="store_true", help="go on after a runner that is gone; see lnm doctor")
+        changing.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
+        changing.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="agree to lose so many expired rows")
+    command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
     kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
     verify.add_argument("kit", metavar="KIT", type=Path, help="the kit")
@@ -108,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunnerError as err:
         return failed(err, as_json=as_json)
     except KeyboardInterrupt:
-        tell("cancelled")
+        tell("cancelled\n")
         return CANCELLED
     except BrokenPipeError:
         silence(sys.stdout)
@@ -138,19 +143,22 @@ def answer(arguments: Sequence[str]) -> int:
         top.error("a command is wanted")
     result = run(parsed)
     if parsed.json:
-        say(rendered({"ok": True, "command": parsed.command, "exitCode": 0, **result.data}))
+        say(rendered({"ok": result.exit_code == 0, "command": parsed.command, "exitCode": result.exit_code, **result.data}))
     else:
         say("\n".join(result.lines))
-    return 0
+    return result.exit_code
 
 
 def run(parsed: argparse.Namespace) -> Result:
     """Imports and runs the module of a command."""
     from lnm_runner.options import Options  # noqa: PLC0415 - --help does not need it
+    from lnm_runner.progress import Progress  # noqa: PLC0415 - the same
 
     given = vars(parsed)
     if given.get("accept_ttl_deletes", 0) < 0:
         raise InputError("--accept-ttl-deletes: wanted a number of documents")
+    if given.get("wait", 0) < 0:
+        raise InputError("--wait: wanted a number of seconds")
     options = Options(
         mongo_uri=given.get("mongo_uri"),
         database=given.get("db"),
@@ -162,7 +170,8 @@ def run(parsed: argparse.Namespace) -> Result:
         accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
         delivery=given.get("delivery"),
         environment=dict(os.environ),
-        progress=(lambda _: None) if parsed.json else tell,
+        progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
+        wait_s=given.get("wait", 0),
     )
     result: Result = importlib.import_module(f"lnm_runner.commands.{parsed.command}").run(options)
     return result
@@ -175,9 +184,9 @@ def failed(err: RunnerError, *, as_json: bool) -> int:
         say(rendered({"ok": False, "exitCode": err.exit_code, "error": err.as_json(), "others": others}))
         return err.exit_code
     for found in (err, *err.others):
-        tell(f"error: {found.message}")
+        tell(f"error: {found.message}\n")
         if found.hint:
-            tell(f"  next: {found.hint}")
+            tell(f"  next: {found.hint}\n")
     return err.exit_code
 
 
@@ -192,9 +201,9 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Prints progress or an error; a terminal that has gone away stops nothing."""
+    """Prints progress or an error, with its line end; a terminal that has gone away stops nothing."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(text, end="", file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)
 

@@ -121,10 +121,97 @@ class DigestMismatchError(LedgerError):
         )
 
 
+class OutOfOrderError(LedgerError):
+    """A migration comes too late: a later one was applied without it."""
+
+    def __init__(self, migration: str, later: Sequence[str]) -> None:
+        """`later` are the ids that were applied already."""
+        super().__init__(
+            f"{migration} was never applied here, and later ones were: {', '.join(later)}",
+            hint="an earlier migration is never applied after a later one: roll the later ones back, or restore the backup",
+            facts={"migration": migration, "later": list(later)},
+        )
+
+
+class GapError(LedgerError):
+    """A migration that must come before is not applied."""
+
+    def __init__(self, delivery: str, missing: Mapping[str, str]) -> None:
+        """`missing` is `{delivery: its state in words}`."""
+        said = ", ".join(f"{name} ({state})" for name, state in missing.items())
+        super().__init__(
+            f"{delivery} comes after what is not applied here: {said}",
+            hint=f"first: lnm apply {next(iter(missing))} --execute",
+            facts={"delivery": delivery, "missing": dict(missing)},
+        )
+
+
+class StillNeededError(LedgerError):
+    """A migration cannot be rolled back while later ones stand on it."""
+
+    def __init__(self, delivery: str, later: Mapping[str, str]) -> None:
+        """`later` is `{delivery: its state}`."""
+        said = ", ".join(f"{name} ({state})" for name, state in later.items())
+        super().__init__(
+            f"{delivery} cannot be rolled back, later ones stand on it: {said}",
+            hint=f"first: lnm rollback {list(later)[-1]} --execute",
+            facts={"delivery": delivery, "later": dict(later)},
+        )
+
+
+class UnknownEntryError(LedgerError):
+    """The database knows a migration of this product that the kit does not know."""
+
+    def __init__(self, collection: str, migration: str, state: str) -> None:
+        """Names the row and its state."""
+        super().__init__(
+            f"{collection}: {migration} is {state} here, and this kit knows no such migration",
+            hint="use the kit that it came from, or a newer one; nothing was changed",
+            facts={"collection": collection, "migration": migration, "state": state},
+        )
+
+
+class LostEntryError(LedgerError):
+    """Upstream's collection says applied, and the ledger says nothing of it."""
+
+    def __init__(self, migration: str, command: str) -> None:
+        """`command` records what is there, once somebody has looked."""
+        super().__init__(
+            f"schema_migrations says that {migration} is applied, lnm_migrations knows nothing of it",
+            hint=f"restore lnm_migrations from the backup; or let what is there be completed and recorded anew: {command}",
+            facts={"migration": migration, "command": command},
+        )
+
+
+class NotEmptyError(PlanError):
+    """Going back would take collections away that hold documents."""
+
+    def __init__(self, documents: Mapping[str, int]) -> None:
+        """`documents` is `{collection: how many}`."""
+        said = ", ".join(f"{name} ({count})" for name, count in documents.items())
+        super().__init__(
+            f"these collections were made by the migration and hold documents now: {said}",
+            hint="roll 21-102 back first (lnm rollback 21-102), or restore the backup; nothing was changed",
+            facts={"documents": dict(documents)},
+        )
+
+
 class StoppedError(RunnerError):
     """A migration stopped half-way; what was done is done, and applying again goes on."""
 
     exit_code = 3
+
+
+class InterruptedApplyError(StoppedError):
+    """A runner that is gone has left a migration half-way."""
+
+    def __init__(self, migration: str, found: str, command: str, facts: Mapping[str, Any]) -> None:
+        """`found` says what is there, `command` goes on."""
+        super().__init__(
+            f"{migration} was left by a runner that is gone; {found}",
+            hint=f"look: lnm doctor; go on: {command}",
+            facts={"migration": migration, "command": command, **facts},
+        )
 
 
 class NotFoundError(RunnerError):
@@ -149,6 +236,10 @@ class LockedError(RunnerError):
     """Another runner is, or was, at work."""
 
     exit_code = 9
+
+
+class LeaseLostError(LockedError):
+    """This runner has lost its lease, and stopped."""
 
 
 class RetryableError(RunnerError):

@@ -7,6 +7,7 @@ the count is by the whole array, so there the server's own check has the last wo
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from lnm_runner.mongo import Database
 from lnm_runner.schema import Index
 
 EXAMPLES = 5  # enough to see what they have in common
+SAMPLE = 20_000  # documents; about a tenth of a second
 DAYS_SHOWN = 7  # in words; JSON has them all
 
 
@@ -76,6 +78,19 @@ def duplicate_keys(database: Database, collection: str, index: Index) -> Duplica
         ids = [str(document["_id"]) for document in database[collection].find(where, {"_id": 1}).limit(EXAMPLES)]
         examples.append({"key": values, "documents": group["documents"], "ids": ids})
     return Duplicates(found["total"][0]["keys"], tuple(examples))
+
+
+def pace(database: Database, collection: str, index: Index) -> float:
+    """How long the server takes to read a document and to group it by the keys of an index, in microseconds, by a sample."""
+    key = {f"k{number}": f"${name}" for number, (name, _) in enumerate(index.keys)}
+    pipeline: list[Mapping[str, Any]] = [
+        {"$limit": SAMPLE},
+        {"$group": {"_id": key, "documents": {"$sum": 1}}},
+        {"$group": {"_id": None, "documents": {"$sum": "$documents"}}},
+    ]
+    began = time.perf_counter()
+    found = next(iter(database[collection].aggregate(pipeline, allowDiskUse=True)), {"documents": 1})
+    return (time.perf_counter() - began) * 1e6 / int(found["documents"])
 
 
 def ttl_deletes(database: Database, collection: str, index: Index) -> TtlDeletes:

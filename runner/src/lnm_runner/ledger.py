@@ -1,40 +1,41 @@
 """What was applied, by whom, from which kit: the collections `lnm_migrations` and `schema_migrations` (decisions §12).
 
-`lnm_migrations` is ours: one row a migration, the fields of its latest run at the top, earlier runs below `earlier`. Times and
-durations are the server's. Legal changes of `state`:
+`lnm_migrations` is ours: one row a migration, the fields of its latest run at the top, earlier runs below `earlier`, and
+`made`: all that was ever made for it and not taken back, written down before it is made. Times and durations are the server's.
+Every write goes through the fence «ledger» of a lease. Legal changes of `state`, where `direction` is up or back:
 
-    (none) | applied | failed | rolled-back -> applying     an apply begins
-    applying -> applied                                      it came to its end, and a second look found nothing more to do
-    applying -> failed                                       it met an error, or was cancelled; applying again goes on
+    (none) | applied | failed | rolled-back -> applying     an apply begins, or a rollback does
+    applying -> applied                                      up: it came to its end, and a second look found nothing more to do
+    applying -> rolled-back                                  back: the same
+    applying -> failed                                       it met an error, or was cancelled; the same command again goes on
     applying -> applying                                     only by --resume: the runner that began is gone
 
-`schema_migrations` is upstream's (facts 2.2): a row only once a migration is applied. Rows whose id is not ours are left alone.
+`schema_migrations` is upstream's (facts 2.2): a row only once a migration is applied, gone again once it is rolled back. Rows
+whose id is not ours are left alone.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
-import platform
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.client_session import ClientSession
 
-from lnm_runner.errors import DigestMismatchError, LedgerError, LockedError, RunnerError
-from lnm_runner.migrations import Migration
+from lnm_runner.errors import LedgerError
+from lnm_runner.history import LEDGER, OWN, UPSTREAM, Story
+from lnm_runner.lease import Lease
 from lnm_runner.mongo import Database
+from lnm_runner.things import Thing, from_rows
 
-LEDGER = "lnm_migrations"
-UPSTREAM = "schema_migrations"
-OWN = "_lnm_21_"
+FENCE = "ledger"
+UP, BACK = "up", "back"
 STATES = ("applying", "applied", "failed", "rolled-back")
 RUN_FIELDS = (
-    "state", "run", "migrationDigest", "kit", "runner", "owner", "settings", "actions",
-    "startedAt", "finishedAt", "durationMs", "error",
+    "state", "direction", "run", "epoch", "migrationDigest", "kit", "runner", "owner", "settings", "actions",
+    "startedAt", "finishedAt", "durationMs", "score", "error",
 )  # fmt: skip
 
 
@@ -42,9 +43,10 @@ RUN_FIELDS = (
 class Run:
     """One apply of one migration; the answer of `begin`, wanted by whoever ends it."""
 
+    lease: Lease
     migration: str
-    id: str
-    """Invented for this run, so that a runner that was taken over cannot end its successor's."""
+    title: str
+    """What upstream's collection says of the migration."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,19 @@ class Entry:
     def state(self) -> str:
         """The state, in words."""
         return "not applied" if self.row is None else str(self.row["state"])
+
+    @property
+    def direction(self) -> str:
+        """Where its latest run went."""
+        return "" if self.row is None else str(self.row.get("direction", UP))
+
+    @property
+    def made(self) -> list[Thing]:
+        """All that was made for it, as far as it was written down.
+
+        Raises: LedgerError.
+        """
+        return from_rows(self.row.get("made", [])) if self.row is not None else []
 
     @property
     def is_complete(self) -> bool:
@@ -86,74 +101,91 @@ def is_well_formed(row: Mapping[str, Any]) -> bool:
     return texts and row.get("state") in STATES and isinstance(row.get("startedAt"), dt.datetime)
 
 
-def check(known: Entry, migration: Migration) -> None:
-    """Refuses a migration that is not the one that was applied. Comments count: bytes are compared.
+def begin(run: Run, direction: str, details: Mapping[str, Any], things: Sequence[Thing]) -> None:
+    """Writes `applying`, the details and the things that will be made, before anything else is written.
 
-    Raises: DigestMismatchError.
+    Raises: LeaseLostError, and nothing was written; LedgerError, PyMongoError.
     """
-    if known.row is not None and known.state == "applied" and known.row["migrationDigest"] != migration.digest:
-        raise DigestMismatchError(migration.id, known.row["migrationDigest"], migration.digest)
-
-
-def locked(row: Mapping[str, Any]) -> LockedError:
-    """The refusal where another runner is, or was, at work."""
-    if row["state"] != "applying":
-        message = f"{row['_id']} was changed by another runner meanwhile: it is {row['state']}"
-        return LockedError(message, hint="run the same command again", facts={"migration": row["_id"], "state": row["state"]})
-    owner, since = row.get("owner", {}), row["startedAt"].isoformat(timespec="seconds")
-    who = f"process {owner.get('pid', '?')} on {owner.get('host', '?')}"
-    return LockedError(
-        f"{row['_id']} is being applied by {who} since {since}",
-        hint="wait for it; where that process is surely gone, go on with: the same command and --resume",
-        facts={"migration": row["_id"], "owner": dict(owner), "since": since},
-    )
-
-
-def begin(database: Database, migration: str, known: Entry, details: Mapping[str, Any]) -> Run:
-    """Writes `applying` and the details, before anything else is written.
-
-    It writes only over the row that was seen when the plan was made (`known`): of runners that start together, one begins.
-
-    Raises: LockedError.
-    """
-    run = Run(migration, uuid.uuid4().hex)
-    fields = {"state": "applying", "run": run.id, "owner": {"host": platform.node(), "pid": os.getpid()}, **details}
-    earlier = {field: f"${field}" for field in RUN_FIELDS}
+    database, lease = run.lease.database, run.lease
+    lease.fence(FENCE)
+    known = entry(database, run.migration)
+    made = [thing.row() for thing in joined(known.made, things)]
+    owner = lease.owner
+    fields = {
+        "state": "applying",
+        "direction": direction,
+        "run": lease.run,
+        "epoch": lease.epoch,
+        "owner": owner,
+        **details,
+        "made": made,
+    }
+    earlier = {name: f"${name}" for name in RUN_FIELDS}
     has_run = {"$ne": [{"$type": "$state"}, "missing"]}
     update: list[Mapping[str, Any]] = [
         {"$set": {"earlier": {"$concatArrays": [{"$ifNull": ["$earlier", []]}, {"$cond": [has_run, [earlier], []]}]}}},
-        {"$unset": ["finishedAt", "durationMs", "error"]},
-        {"$set": {**{field: {"$literal": value} for field, value in fields.items()}, "startedAt": "$$NOW"}},
+        {"$unset": ["finishedAt", "durationMs", "score", "error"]},
+        {"$set": {**{name: {"$literal": value} for name, value in fields.items()}, "startedAt": "$$NOW"}},
     ]
-    seen = {"_id": migration, "run": known.row["run"] if known.row is not None else {"$exists": False}}
-    try:
-        database[LEDGER].update_one(seen, update, upsert=True)
-    except DuplicateKeyError as err:
-        row = database[LEDGER].find_one({"_id": migration})
-        raise (locked(row) if row else RunnerError(f"{LEDGER}: the row {migration} came and went")) from err
-    return run
+
+    def write(session: ClientSession) -> None:
+        database[LEDGER].update_one({"_id": run.migration}, update, upsert=True, session=session)
+
+    lease.transaction(FENCE, write)
 
 
-def finish(database: Database, run: Run, state: str, error: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Ends a run as `applied` or `failed`; returns the row.
+def joined(before: Sequence[Thing], things: Sequence[Thing]) -> list[Thing]:
+    """What was made and what will be, each once: as it is wanted now, and with what was there before the first of them."""
+    known = {thing.id: thing for thing in before}
+    for thing in things:
+        first = known.get(thing.id, thing)
+        known[thing.id] = Thing(thing.kind, thing.collection, thing.name, thing.made, first.before)
+    return list(known.values())
 
-    Raises: LockedError where another runner has taken it over.
+
+def finish(run: Run, state: str, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Ends a run as applied, failed or rolled-back, and upstream's row with it; returns the row.
+
+    Raises: LeaseLostError, and nothing was written; PyMongoError.
     """
+    database = run.lease.database
     duration = {"$toLong": {"$subtract": ["$$NOW", "$startedAt"]}}
-    outcome = {"state": {"$literal": state}, **({"error": {"$literal": dict(error)}} if error else {})}
-    update: Sequence[Mapping[str, Any]] = [{"$set": {**outcome, "finishedAt": "$$NOW", "durationMs": duration}}]
-    mine = {"_id": run.migration, "run": run.id, "state": "applying"}
-    row = database[LEDGER].find_one_and_update(mine, update, return_document=ReturnDocument.AFTER)
-    if row is None:
-        raise LockedError(f"{run.migration} was taken over by another runner", hint="look: lnm status")
-    return row
+    literal = {name: {"$literal": value} for name, value in {"state": state, **outcome}.items()}
+    update: Sequence[Mapping[str, Any]] = [{"$set": {**literal, "finishedAt": "$$NOW", "durationMs": duration}}]
+    mine = {"_id": run.migration, "run": run.lease.run, "state": "applying"}
+
+    def write(session: ClientSession) -> dict[str, Any]:
+        row = database[LEDGER].find_one_and_update(mine, update, return_document=ReturnDocument.AFTER, session=session)
+        if row is None:
+            raise LedgerError(f"{LEDGER}: the row {run.migration} was changed by hand meanwhile", hint="look: lnm doctor")
+        if state == "applied":
+            publish(run, session)
+        if state == "rolled-back":
+            database[UPSTREAM].delete_one({"_id": run.migration}, session=session)
+        return dict(row)
+
+    return run.lease.transaction(FENCE, write)
 
 
-def publish(database: Database, migration: Migration) -> None:
+def publish(run: Run, session: ClientSession) -> None:
     """Writes upstream's row, unless it is there."""
-    row = {"description": migration.summary, "appliedAt": "$$NOW"}
-    fresh = {name: {"$ifNull": [f"${name}", value if value == "$$NOW" else {"$literal": value}]} for name, value in row.items()}
-    database[UPSTREAM].update_one({"_id": migration.id}, [{"$set": fresh}], upsert=True)
+    row = {"description": {"$literal": run.title}, "appliedAt": "$$NOW"}
+    fresh = {name: {"$ifNull": [f"${name}", value]} for name, value in row.items()}
+    run.lease.database[UPSTREAM].update_one({"_id": run.migration}, [{"$set": fresh}], upsert=True, session=session)
+
+
+def republish(run: Run) -> None:
+    """Writes upstream's row alone, where it is missing for an applied migration.
+
+    Raises: LeaseLostError, and nothing was written; PyMongoError.
+    """
+    run.lease.fence(FENCE)
+    run.lease.transaction(FENCE, lambda session: publish(run, session))
+
+
+def story(database: Database) -> Story:
+    """Both collections, as history compares them with a kit. Read-only."""
+    return Story({str(row["_id"]): row for row in rows(database)}, published(database)[0])
 
 
 def rows(database: Database) -> list[dict[str, Any]]:

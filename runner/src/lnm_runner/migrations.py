@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lnm_runner.errors import InputError, NotFoundError, PlanError, RunnerError
+from lnm_runner.history import Known
 from lnm_runner.kit import Part, VerifiedKit
 from lnm_runner.mongo import Database
 from lnm_runner.options import Settings
@@ -45,6 +46,14 @@ def deliveries(kit: VerifiedKit) -> dict[str, Part]:
     """What the manifest says of each delivery, in the order of their numbers; what is named otherwise is none."""
     named = [part for part in kit.manifest.deliveries if DELIVERY.fullmatch(part.id)]
     return {part.id: part for part in sorted(named, key=lambda part: tuple(map(int, part.id.split("-"))))}
+
+
+def known(kit: VerifiedKit) -> list[Known]:
+    """Every delivery of a kit, as the ledger's story is compared with it."""
+    return [
+        Known(name, part.migration if part.status == "ready" else None, digest(kit, name) if part.status == "ready" else None)
+        for name, part in deliveries(kit).items()
+    ]
 
 
 def chosen(kit: VerifiedKit, delivery: str | None) -> list[Migration]:

@@ -1,22 +1,26 @@
 """What the operator asked for: the parsed command line, and the one reading of the environment.
 
 Variables: CONCELIER_MONGO_URI, CONCELIER_MONGO_PASSWORD_FILE and CONCELIER_DB (facts 1.1, decisions §9), LNM_TRUSTED_KEY,
-LNM_EVENTS_TTL_DAYS. Nothing is connected, opened or judged here but the form of the values.
+LNM_EVENTS_TTL_DAYS, LNM_LEASE_SECONDS. Nothing is connected, opened or judged here but the form of the values.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lnm_runner.errors import InputError
+from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
 
 DEFAULT_DATABASE = "concelier"
 DEFAULT_EVENTS_TTL_DAYS = 90  # decisions §2
 LONGEST_TTL_S = 2**31 - 1  # what the server stores for a longer one, about 68 years
+DEFAULT_LEASE_S = 30
+LONGEST_LEASE_S = 3600
 LONGEST_TTL_DAYS = LONGEST_TTL_S // SECONDS_PER_DAY
 
 
@@ -48,8 +52,10 @@ class Options:
     accept_ttl_deletes: int = 0
     delivery: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
-    """Takes one line about what is being done."""
+    progress: Progress = field(default_factory=Progress, repr=False)
+    """Where is told what is being done."""
+    wait_s: float = 0
+    """How long to wait for another runner to end."""
 
     @property
     def database_name(self) -> str:
@@ -81,6 +87,31 @@ class Options:
         if self.kit is None:
             raise InputError("no kit was named", hint="add --kit FOLDER, the unpacked kit")
         return self.kit
+
+    @property
+    def lease_s(self) -> int:
+        """How long a lease lasts that is not renewed, in seconds.
+
+        Raises: InputError.
+        """
+        text = self.environment.get("LNM_LEASE_SECONDS") or str(DEFAULT_LEASE_S)
+        if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= LONGEST_LEASE_S:
+            raise InputError(
+                f"LNM_LEASE_SECONDS: wanted whole seconds between 1 and {LONGEST_LEASE_S}",
+                hint=f"unset LNM_LEASE_SECONDS for {DEFAULT_LEASE_S} seconds",
+            )
+        return int(text)
+
+    def command(self, *words: str) -> str:
+        """A command of `lnm` about the same kit, key and database, to be typed as it is."""
+        given = [
+            ("--kit", self.kit or "KIT"),
+            *(("--key", key) for key in self.keys),
+            ("--db", self.database),
+            ("--mongo-uri", self.mongo_uri),
+        ]
+        options = [part for name, value in given if value is not None for part in (name, str(value))]
+        return shlex.join(["lnm", *words, *options])
 
     @property
     def settings(self) -> Settings:

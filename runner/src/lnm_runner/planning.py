@@ -1,8 +1,9 @@
 """Compares what a database holds with what a migration declares; the differences are actions. Read-only.
 
-Rules: (1) what is there as declared is left alone; (2) what is missing is made; (3) a TTL that differs is changed in place;
-(4) anything else that is in the way is an error, with what was found and what was wanted, and is never dropped or replaced;
-(5) all errors are gathered before one is raised; (6) duplicates and TTL deletes are counted before anything is built.
+Rules: (1) what is there as declared is left alone; (2) what is missing is made; (3) a TTL that differs is changed in place; (4)
+anything else that is in the way is an error, with what was found and what was wanted, and is never dropped or replaced; (5) all
+errors are gathered before one is raised; (6) duplicates and TTL deletes are counted before anything is built; (7) an index that
+the server is still building is missing: to make it is to wait for it.
 """
 
 from __future__ import annotations
@@ -20,14 +21,11 @@ from lnm_runner.errors import (
     ValidatorConflictError,
     gathered,
 )
-from lnm_runner.forecast import duplicate_keys, ttl_deletes
+from lnm_runner.forecast import duplicate_keys, pace, ttl_deletes
 from lnm_runner.mongo import Database
-from lnm_runner.options import LONGEST_TTL_S
+from lnm_runner.present import Found, content, expiry, read, shown, without_validator
 from lnm_runner.schema import Collection, Index, Precondition
-
-NO_PART_OF_A_SPECIFICATION = {"v", "ns", "background"}
-"""What the server adds by itself, or took in older versions and ignores."""
-FALSE_BY_DEFAULT = {"unique", "sparse", "hidden"}
+from lnm_runner.things import Thing
 
 
 @dataclass(frozen=True)
@@ -43,18 +41,19 @@ class Plan:
         """How many documents the server would delete because of it."""
         return sum(action.ttl_deletes for action in self.actions)
 
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """What it makes or changes."""
+        return tuple(thing for action in self.actions for thing in action.things)
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it will take."""
+        return sum(action.duration.ms for action in self.actions)
+
     def describe(self) -> list[str]:
         """The plan in words."""
         return [line for action in self.actions for line in action.describe()]
-
-
-@dataclass(frozen=True)
-class Found:
-    """A collection as it is in the database."""
-
-    options: Mapping[str, Any]
-    indexes: tuple[Mapping[str, Any], ...]
-    """The specifications, as the server lists them."""
 
 
 def plan(database: Database, collections: Sequence[Collection], preconditions: Sequence[Precondition] = ()) -> Plan:
@@ -73,18 +72,6 @@ def plan(database: Database, collections: Sequence[Collection], preconditions: S
     if defects:
         raise gathered(defects)
     return Plan(tuple(actions), tuple(notes))
-
-
-def read(database: Database, names: set[str]) -> dict[str, Found]:
-    """The collections of these names, as far as they are there."""
-    wanted = {"name": {"$in": sorted(names)}}
-    listed = {entry["name"]: entry for entry in database.list_collections(filter=wanted)}
-    found = {}
-    for name, entry in sorted(listed.items()):
-        # a view has no indexes, and asking for them is an error
-        indexes = tuple(dict(index) for index in database[name].list_indexes()) if entry["type"] == "collection" else ()
-        found[name] = Found({"type": entry["type"], **entry["options"]}, indexes)
-    return found
 
 
 def check(found: Found | None, wanted: Precondition, defects: list[PlanError]) -> Iterable[str]:
@@ -122,7 +109,7 @@ def compare(database: Database, found: Found | None, wanted: Collection, defects
     missing: list[Index] = []
     for index in wanted.all_indexes:
         standing = in_the_way(found.indexes, index)
-        if standing is None:
+        if standing is None or is_being_built(found, standing, index):
             missing.append(index)
         elif content(standing) != content(index.specification()) or standing["name"] != index.name:
             defects.append(IndexConflictError(wanted.name, index.name, shown(standing), index.specification()))
@@ -137,15 +124,10 @@ def compare_validator(found: Found, wanted: Collection, defects: list[PlanError]
     if wanted.validator is None:
         return
     options = wanted.validator.options()
-    present = {
-        "validator": found.options.get("validator") or {},
-        "validationLevel": found.options.get("validationLevel", "strict"),
-        "validationAction": found.options.get("validationAction", "error"),
-    }
-    if not present["validator"]:
+    if without_validator(found):
         yield SetValidator(wanted.name, wanted.validator)
-    elif present != options:
-        defects.append(ValidatorConflictError(wanted.name, present, options))
+    elif found.validator != options:
+        defects.append(ValidatorConflictError(wanted.name, found.validator, options))
 
 
 def compare_ttl(
@@ -177,7 +159,14 @@ def build(database: Database, collection: str, missing: list[Index], defects: li
             defects.append(DuplicateKeysError(collection, index.name, duplicates.keys, duplicates.examples))
     forecasts = [ttl_deletes(database, collection, index) for index in missing if index.ttl]
     documents = database[collection].estimated_document_count()
-    yield CreateIndexes(collection, tuple(missing), documents, tuple(forecasts))
+    pace_us = pace(database, collection, missing[0]) if documents else 0.0
+    yield CreateIndexes(collection, tuple(missing), documents, tuple(forecasts), pace_us)
+
+
+def is_being_built(found: Found, standing: Mapping[str, Any], wanted: Index) -> bool:
+    """True for exactly the wanted index where it is not complete: createIndexes waits for it."""
+    same = standing["name"] == wanted.name and content(standing) == content(wanted.specification())
+    return same and standing["name"] in found.building and expiry(standing) == wanted.expire_after_s
 
 
 def in_the_way(indexes: Iterable[Mapping[str, Any]], wanted: Index) -> Mapping[str, Any] | None:
@@ -185,26 +174,3 @@ def in_the_way(indexes: Iterable[Mapping[str, Any]], wanted: Index) -> Mapping[s
     place = content(wanted.specification())
     same_name = [index for index in indexes if index["name"] == wanted.name]
     return next(iter(same_name + [index for index in indexes if content(index) == place]), None)
-
-
-def content(specification: Mapping[str, Any]) -> dict[str, Any]:
-    """What an index is, apart from its name and its expiry; the order of the fields counts."""
-    left_out = NO_PART_OF_A_SPECIFICATION | {"name", "expireAfterSeconds", "key"}
-    kept = {
-        name: value
-        for name, value in specification.items()
-        if name not in left_out and not (name in FALSE_BY_DEFAULT and not value)
-    }
-    return {"key": list(specification["key"].items()), **kept}
-
-
-def expiry(specification: Mapping[str, Any]) -> int | None:
-    """The expiry of an index in seconds, or None for never."""
-    seconds = specification.get("expireAfterSeconds")
-    return None if seconds is None or seconds >= LONGEST_TTL_S else int(seconds)
-
-
-def shown(specification: Mapping[str, Any]) -> dict[str, Any]:
-    """A found index as it is shown to the operator."""
-    kept = {name: value for name, value in specification.items() if name not in NO_PART_OF_A_SPECIFICATION}
-    return {**kept, "key": dict(specification["key"])}

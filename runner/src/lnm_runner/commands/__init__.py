@@ -15,3 +15,5 @@ class Result:
     """For `--json`."""
     lines: Sequence[str]
     """For people: plain sentences."""
+    exit_code: int = 0
+    """Not 0 for a command that found what must be seen to."""

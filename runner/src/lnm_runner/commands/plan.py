@@ -1,4 +1,4 @@
-"""`lnm plan [DELIVERY]`: what applying would do.
+"""`lnm plan [DELIVERY]`: what applying would do, on how many documents, at what risk, for how long.
 
 Read-only: a user with the role `read` is enough, and a standalone server will do.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lnm_runner import ledger, migrations, mongo
+from lnm_runner import actions, history, lease, ledger, migrations, mongo
 from lnm_runner.commands import Result
+from lnm_runner.durations import FACTOR, in_words
 from lnm_runner.kit import open_kit
 from lnm_runner.ledger import Entry
 from lnm_runner.migrations import Migration
@@ -30,14 +31,19 @@ def run(options: Options) -> Result:
         plans = []
         for migration in wanted:
             known = ledger.entry(server.database, migration.id)
-            ledger.check(known, migration)
+            again = options.command("apply", migration.delivery, "--execute", "--resume")
+            history.require(ledger.story(server.database), migrations.known(kit), migration.delivery, again)
             plans.append((migration, known, migration.plan(server.database, settings)))
+        holder = lease.holder(server.database)
     data = {
         "database": server.database.name,
         "sharding": server.sharding,
+        "lease": lease.shown(holder),
         "plans": [planned(migration, known, plan) for migration, known, plan in plans],
     }
     lines = [line for migration, known, plan in plans for line in described(migration, known, plan)]
+    if holder is not None and holder["isHeld"]:
+        lines.append(f"another runner is at work: {lease.described(holder)}")
     if server.topology is Topology.STANDALONE:
         lines.append("this server is a standalone one: it can be planned for, but not migrated")
     return Result(data, [*lines, f"sharding: {server.sharding}", "Nothing was written."])
@@ -51,7 +57,8 @@ def planned(migration: Migration, known: Entry, plan: Plan) -> dict[str, Any]:
         "migrationDigest": migration.digest,
         "state": known.state,
         "published": known.is_published,
-        "actions": [action.as_json() for action in plan.actions],
+        "actions": [actions.described(action) for action in plan.actions],
+        "forecastMs": plan.duration_ms,
         "ttlDeletes": plan.ttl_deletes,
         "notes": list(plan.notes),
         "nothingToDo": known.is_complete and not plan.actions,
@@ -61,7 +68,7 @@ def planned(migration: Migration, known: Entry, plan: Plan) -> dict[str, Any]:
 def described(migration: Migration, known: Entry, plan: Plan) -> list[str]:
     """A plan in words."""
     lines = [f"{migration.delivery} ({migration.id}): {known.state}", f"  {migration.summary}"]
-    lines += [f"  - {line}" for line in plan.describe()]
+    lines += steps(plan)
     lines += [f"  note: {note}" for note in plan.notes]
     if plan.ttl_deletes:
         lines.append(f"  applying needs --accept-ttl-deletes {plan.ttl_deletes}")
@@ -69,4 +76,16 @@ def described(migration: Migration, known: Entry, plan: Plan) -> list[str]:
         return [*lines, "  nothing to do"]
     if not plan.actions:
         lines.append("  the schema is as declared already; only the ledger has to be written")
+    return lines
+
+
+def steps(plan: Plan) -> list[str]:
+    """Each action in words, and how long all of them take."""
+    lines = []
+    for number, action in enumerate(plan.actions, 1):
+        lines += [f"  {number}. {line}" if not place else f"     {line}" for place, line in enumerate(action.describe())]
+        on = f"on {action.documents:,} documents; " if action.documents else ""
+        lines.append(f"     {on}risk {action.risk}; {action.duration}")
+    if plan.actions:
+        lines.append(f"  all of it: about {in_words(plan.duration_ms)}, up to {in_words(plan.duration_ms * FACTOR)}")
     return lines

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lnm_runner import ledger, migrations, mongo
+from lnm_runner import history, lease, ledger, migrations, mongo
 from lnm_runner.commands import Result
 from lnm_runner.kit import VerifiedKit, open_kit
 from lnm_runner.options import Options
 
-SHOWN = ("state", "startedAt", "finishedAt", "durationMs", "migrationDigest", "kit", "runner", "owner", "settings", "error")
+SHOWN = (
+    "state", "direction", "startedAt", "finishedAt", "durationMs", "score",
+    "migrationDigest", "kit", "runner", "owner", "settings", "error",
+)  # fmt: skip
 
 
 def run(options: Options) -> Result:
@@ -22,10 +25,12 @@ def run(options: Options) -> Result:
     with mongo.connect(options) as server:
         rows = [{**row, "_id": str(row["_id"])} for row in ledger.rows(server.database)]
         own, foreign = ledger.published(server.database)
+        holder = lease.holder(server.database)
         data: dict[str, Any] = {
             "server": {"version": server.version, "topology": server.topology.value},
             "database": server.database.name,
             "sharding": server.sharding,
+            "lease": lease.shown(holder),
             "migrations": [{"id": row["_id"], **{name: row[name] for name in SHOWN if name in row}} for row in rows],
             "published": own,
             "foreign": foreign,
@@ -33,9 +38,10 @@ def run(options: Options) -> Result:
     lines = [
         f"MongoDB {server.version} ({server.topology.value}), database {data['database']}",
         f"sharding: {server.sharding}",
+        *([f"a runner is at work: {lease.described(holder)}"] if holder is not None and holder["isHeld"] else []),
         *(line for row in rows for line in described(row)),
         *([] if rows else ["no Link-Not-Merge migration was applied here"]),
-        f"{ledger.UPSTREAM}: {len(own)} of ours, {len(foreign)} of others, which are left alone",
+        f"{history.UPSTREAM}: {len(own)} of ours, {len(foreign)} of others, which are left alone",
     ]
     if kit is not None:
         data["kit"], compared = against(kit, {row["_id"]: row for row in rows})
@@ -46,7 +52,7 @@ def run(options: Options) -> Result:
 def described(row: Mapping[str, Any]) -> list[str]:
     """One row of the ledger in words."""
     if not ledger.is_well_formed(row):
-        return [f"{row['_id']}: this row of {ledger.LEDGER} is none that a runner wrote"]
+        return [f"{row['_id']}: this row of {history.LEDGER} is none that a runner wrote"]
     kit = row.get("kit", {})
     ended = f"{row['finishedAt']:%Y-%m-%d %H:%M:%S} UTC, after {row.get('durationMs')} ms" if "finishedAt" in row else ""
     when = ended or f"since {row['startedAt']:%Y-%m-%d %H:%M:%S} UTC"
