@@ -21,6 +21,7 @@ from pymongo.database import Database
 from tests.crash.fingerprint import Fingerprint, fingerprint
 from tests.crash.proxy import Controller, Proxy, between, every_command_passes
 from tests.runner.fixtures import Site, fresh_site, operators, watched
+from tests.runner.hold import let_the_lease_run_out
 from tests.runner.installed import TIMEOUT_S, Answer, Lnm
 from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
@@ -29,7 +30,6 @@ ID = "20251202_lnm_21_101_sharding_and_ttl"
 IS_EXHAUSTIVE = os.environ.get("LNM_KILLS") == "all"
 RAW_KEYS = [("source.vendor", 1), ("upstream.upstream_id", 1), ("upstream.content_hash", 1), ("tenant", 1)]
 TODAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 OTHER_EXPIRY_S = 2_592_000  # 30 days, where 90 are wanted: it is changed by collMod, and nothing dies
 
 
@@ -106,13 +106,17 @@ class Patient:
         """What the database holds."""
         return fingerprint(self.site.database)
 
-    def let_the_lease_expire(self) -> None:
-        """Time passes: nobody holds the runner's lease any more, whoever took it (decisions §12)."""
-        self.site.database["lnm_lease"].update_one({"_id": "runner"}, {"$set": {"expiresAt": LONG_AGO}})
+    def let_time_pass(self) -> None:
+        """A minute is over for a runner that is gone: its lease has run out, and the server has ended its transaction.
+
+        (transactionLifetimeLimitSeconds, 60; a connection that is lost ends no transaction.)
+        """
+        let_the_lease_run_out(self.site)
+        self.site.server.client.admin.command({"killAllSessions": [{"user": "operator", "db": self.site.database.name}]})
 
     def go_on(self) -> None:
-        """What the operator does after a runner is gone: waits until its lease has expired, and resumes."""
-        self.let_the_lease_expire()
+        """What the operator does after a runner is gone: waits until its lease has run out, and resumes."""
+        self.let_time_pass()
         self.lnm.apply("--resume")
 
     def assert_converged(self, wanted: Fingerprint) -> None:
