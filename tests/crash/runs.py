@@ -20,7 +20,7 @@ from pymongo.database import Database
 
 from tests.crash.fingerprint import Fingerprint, fingerprint
 from tests.crash.proxy import Controller, Proxy, between, every_command_passes
-from tests.runner.fixtures import Site, fresh_site, operators, watched
+from tests.runner.fixtures import Server, Site, fresh_site, operators, watched
 from tests.runner.hold import let_the_lease_run_out
 from tests.runner.installed import TIMEOUT_S, Answer, Lnm
 from tests.runner.kits import Kit
@@ -63,7 +63,7 @@ def empty(_: Database[dict[str, Any]]) -> None:
 class Bench:
     """A server, and the program to be hurt on it."""
 
-    server: Mongod
+    server: Server
     program: Path
     kit: Kit
 
@@ -88,11 +88,11 @@ class Patient:
         with between(self.site.server.address, controller) as proxy:
             yield proxy
 
-    def start(self, proxy: Proxy, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, proxy: Proxy, *arguments: str, **variables: str | None) -> subprocess.Popen[str]:
         """Starts an apply through a proxy."""
         uri = self.site.uri("operator").replace(self.site.server.address, proxy.address)
-        environment = {"CONCELIER_MONGO_URI": f"{uri}&directConnection=true&serverSelectionTimeoutMS=2000"}
-        return self.lnm.start("apply", "21-101", "--execute", "--kit", self.lnm.kit.folder, *arguments, **environment)
+        environment = {"CONCELIER_MONGO_URI": f"{uri}&directConnection=true&serverSelectionTimeoutMS=2000", **variables}
+        return self.lnm.start(*command(self.lnm, *arguments), **environment)
 
     def answer(self, runner: subprocess.Popen[str]) -> Answer:
         """Waits for the end of a run, which prints neither a traceback nor a secret."""
@@ -129,6 +129,11 @@ class Patient:
             self.lnm.apply()
         assert writes.opcounters == {"insert": 0, "update": 0, "delete": 0}
         assert writes.oplog == []
+
+
+def command(lnm: Lnm, *arguments: str) -> tuple[str | Path, ...]:
+    """An apply as an operator types it."""
+    return ("apply", "21-101", "--execute", "--kit", lnm.kit.folder, *arguments)
 
 
 @dataclass(frozen=True)

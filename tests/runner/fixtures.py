@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from tests.runner import installed, mongod
@@ -19,11 +20,23 @@ from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
 
 
+class Server(Protocol):
+    """One mongod, or several that are one replica set."""
+
+    @property
+    def client(self) -> MongoClient[dict[str, Any]]:
+        """As root."""
+
+    @property
+    def address(self) -> str:
+        """The hosts of a URI."""
+
+
 @dataclass(frozen=True)
 class Site:
     """A database of its own for one test, and its users."""
 
-    server: Mongod
+    server: Server
     database: Database[dict[str, Any]]
     """As root."""
     passwords: dict[str, str]
@@ -68,7 +81,7 @@ def program(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def fresh_site(server: Mongod) -> Iterator[Site]:
+def fresh_site(server: Server) -> Iterator[Site]:
     """A database with the users `operator` (may apply) and `reader` (may read), while the block runs."""
     database = server.client[f"lnm_{secrets.token_hex(6)}"]
     made = Site(server, database, {})
@@ -111,7 +124,7 @@ class Writes:
 
 
 @contextlib.contextmanager
-def watched(server: Mongod) -> Iterator[Writes]:
+def watched(server: Server) -> Iterator[Writes]:
     """Counts what the server writes inside the block: by its opcounters, and by its oplog apart from no-op entries."""
     oplog = server.client.local["oplog.rs"]
     last = next(iter(oplog.find().sort("$natural", -1).limit(1)))["ts"]
