@@ -80,6 +80,13 @@ class Cluster:
         assert self.primary() is not before
         return before
 
+    def kill_and_restart(self) -> None:
+        """SIGKILL of every member, where it has not ended by itself, and a new start."""
+        for member in self.members:
+            member.process.kill()
+            member.process.wait()
+            self.restart(member)
+
     def restart(self, member: Member) -> None:
         """Starts a member that was killed, and waits until it has caught up."""
         member.process = start(member.folder, member.port, self.key, member.within)

@@ -10,7 +10,7 @@ import datetime as dt
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +142,9 @@ class Uninterrupted:
 
     effects: list[str]
     """The labels of what it changed, in order."""
-    changed: set[str]
+    changed: set[str] = field(repr=False)
     """The names of the collections that it changed."""
-    end: Fingerprint
+    end: Fingerprint = field(repr=False)
 
 
 def uninterrupted(bench: Bench, start: Callable[[Database[dict[str, Any]]], None]) -> Uninterrupted:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.runner.mongod import die_with_parent
 
+PAGE = 4096  # bytes
 MOUNT = 'mount -t tmpfs -o size="$1" tmpfs "$2" && echo mounted && exec sleep infinity'
 
 
@@ -44,14 +45,22 @@ class SmallDisk:
         found = os.statvfs(self.seen_from_here)
         return found.f_bavail * found.f_frsize
 
-    def fill(self, leave: int) -> None:
-        """Leaves so many bytes."""
-        with (self.seen_from_here / "ballast").open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, self.free - leave)
+    @property
+    def ballast(self) -> Path:
+        """The file that fills it."""
+        return self.seen_from_here / "ballast"
+
+    def fill(self) -> None:
+        """Leaves not one byte."""
+        with self.ballast.open("wb", buffering=0) as written, contextlib.suppress(OSError):
+            os.posix_fallocate(written.fileno(), 0, max(self.free, 1))
+            written.seek(0, os.SEEK_END)
+            while True:  # what the server has given back meanwhile
+                written.write(bytes(PAGE))
 
     def make_space(self) -> None:
-        """Takes away what filled it."""
-        (self.seen_from_here / "ballast").unlink()
+        """Takes away what filled it, if anything did."""
+        self.ballast.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

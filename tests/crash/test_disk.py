@@ -1,4 +1,4 @@
-"""The server's disk is full: the run ends in words, and with space again going on converges."""
+"""The server's disk is full: the run ends in words, and with space again and the server restarted, going on converges."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ import pytest
 
 from tests.crash import cluster, runs, small_disk
 from tests.crash.cluster import Cluster
+from tests.crash.proxy import Command, Fault, Moment
 from tests.crash.runs import Bench, Uninterrupted, half_made
 from tests.crash.small_disk import SmallDisk
 from tests.runner.kits import Kit
 
 MIB = 1 << 20
 SIZE = 400 * MIB  # journal files are made in full, 100 MiB each
-LEFT = (0, 1 * MIB)
-"""Bytes that the server still has: none at all, or enough to begin with."""
+FULL_AT = (
+    pytest.param(
+        "findAndModify lnm_lease",
+        marks=pytest.mark.xfail(reason="lnm says exit 1, without a hint, of the server's code 8 «28: No space left on device»"),
+    ),
+    "create advisory_linksets",
+    "createIndexes advisory_observations",
+    "createIndexes lnm_object_map",
+)
+"""The effect before which the disk becomes full: each makes a file of the server's."""
 
 pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("disk")]
 
@@ -47,22 +56,24 @@ def undisturbed(bench_on_it: Bench) -> Uninterrupted:
     return runs.uninterrupted(bench_on_it, half_made)
 
 
-@pytest.mark.parametrize("left", LEFT)
+@pytest.mark.parametrize("label", FULL_AT)
 def test_a_full_disk_is_told_and_with_space_again_it_goes_on(
-    bench_on_it: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterrupted, left: int
+    bench_on_it: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterrupted, label: str
 ) -> None:
-    with bench_on_it.database(half_made) as patient:
-        disk.fill(left)
-        command = runs.command(patient.lnm, "--json")
-        uri = f"{patient.site.uri('operator')}&serverSelectionTimeoutMS=2000"
-        answer = patient.answer(patient.lnm.start(*command, CONCELIER_MONGO_URI=uri))
+    number = undisturbed.effects.index(label) + 1
 
-        print(answer.stdout, alone.members[0].process.poll())
+    def controller(command: Command) -> Fault | None:
+        return Fault(Moment.BEFORE, disk.fill, cut=False) if command.effect == number else None
+
+    with bench_on_it.database(half_made) as patient:
+        try:
+            with patient.proxy(controller) as proxy:
+                answer = patient.answer(patient.start(proxy, "--json"))
+        finally:
+            disk.make_space()
+        alone.kill_and_restart()
+        patient.go_on()
+        patient.assert_converged(undisturbed.end)
         assert answer.exit_code in {3, 10}, answer.stdout
         assert answer.json["error"]["type"] in {"RetryableError", "StoppedError"}
         assert answer.json["error"]["hint"]
-        disk.make_space()
-        if alone.members[0].process.poll() is not None:
-            alone.restart(alone.members[0])
-        patient.go_on()
-        patient.assert_converged(undisturbed.end)

@@ -80,7 +80,9 @@ def cut_at(bench: Bench, undisturbed: Uninterrupted, number: int, way: str) -> N
     """Cuts a run at one point, looks how it ends, goes on, and looks again."""
     with bench.database(half_made) as patient:
         with patient.proxy(CUTS[way](number)) as proxy:
-            answer = patient.answer(patient.start(proxy, "--json", LNM_LEASE_SECONDS=SHORT_LEASE_S if way == "for good" else None))
+            answer = patient.answer(
+                patient.start(proxy, "--json", LNM_LEASE_SECONDS=SHORT_LEASE_S if way == "for good" else None)
+            )
         assert proxy.effects[:number] == undisturbed.effects[:number], "the point was not reached"
         if answer.exit_code != 0:
             assert expected(way).get(answer.json["error"]["type"]) == answer.exit_code, answer.stdout

@@ -71,7 +71,7 @@ def wait_for_the_build(patient: Patient) -> None:
 
 def go_on_until_done(patient: Patient) -> list[int]:
     """Applies again as long as that is worth trying; returns the exit codes."""
-    codes = []
+    codes: list[int] = []
     deadline = time.monotonic() + 60
     while not codes or codes[-1] == 10:
         assert time.monotonic() < deadline, codes

@@ -95,7 +95,17 @@ def start(folder: Path, port: int, *options: str, within: Sequence[str] = ()) ->
         "disableLogicalSessionCacheRefresh": "true",  # a server's own bookkeeping would count as a write
         "ttlMonitorSleepSecs": "1",
     }
-    command = [*within, str(binary(folder)), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    command = [
+        *within,
+        str(binary(folder)),
+        "--dbpath",
+        str(data),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+        "--nounixsocket",
+    ]
     command += ["--wiredTigerCacheSizeGB", "0.25", "--logpath", str(folder / "log"), *options]
     for name, value in parameters.items():
         command += ["--setParameter", f"{name}={value}"]
