@@ -106,13 +106,14 @@ class Patient:
         """What the database holds."""
         return fingerprint(self.site.database)
 
-    def let_time_pass(self) -> None:
-        """A minute is over for a runner that is gone: its lease has run out, and the server has ended its transaction.
-
-        (transactionLifetimeLimitSeconds, 60; a connection that is lost ends no transaction.)
-        """
-        let_the_lease_run_out(self.site)
+    def end_transactions(self) -> None:
+        """What the server does after transactionLifetimeLimitSeconds, 60: a connection that is lost ends no transaction."""
         self.site.server.client.admin.command({"killAllSessions": [{"user": "operator", "db": self.site.database.name}]})
+
+    def let_time_pass(self) -> None:
+        """A minute is over for a runner that is gone: its lease has run out, and the server has ended its transaction."""
+        let_the_lease_run_out(self.site)
+        self.end_transactions()
 
     def go_on(self) -> None:
         """What the operator does after a runner is gone: waits until its lease has run out, and resumes."""

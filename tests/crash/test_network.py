@@ -19,7 +19,7 @@ from tests.crash.runs import IS_EXHAUSTIVE, Bench, Uninterrupted, half_made
 WORKERS = 2  # each tries its share of the points
 LOST = {"RetryableError": 10, "StoppedError": 3}
 """What a run may say that the network has ended: `{type: exit code}`."""
-SHORT_LEASE_S = "5"
+SHORT_LEASE_S = "3"
 
 pytestmark = pytest.mark.mongod
 

@@ -5,6 +5,7 @@ The collection is large enough for the build to take a second and more, so that 
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ DOCUMENTS = 40_000
 BATCH = 10_000
 ENDS = {0, 3, 10}
 
-pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.mongod
 
 
 @pytest.fixture(scope="module")
@@ -97,18 +98,24 @@ def disturbed(bench: Bench, undisturbed: Uninterrupted, disturb: Callable[[], ob
         patient.assert_converged(undisturbed.end)
 
 
-def test_a_step_down_during_a_build(bench_of_three: Bench, three: Cluster, undisturbed: Uninterrupted) -> None:
-    disturbed(bench_of_three, undisturbed, three.step_down)
+def twice(three: Cluster) -> None:
+    """One primary steps down, and then the next."""
+    three.step_down()
+    three.step_down()
 
 
-def test_two_step_downs_in_a_row(bench_of_three: Bench, three: Cluster, undisturbed: Uninterrupted) -> None:
-    def twice() -> None:
-        three.step_down()
-        three.step_down()
+DISTURBANCES: dict[str, Callable[[Cluster], object]] = {
+    "a step-down": Cluster.step_down,
+    "two step-downs in a row": twice,
+    # it comes back: an index is complete only when every member with data has built it (commitQuorum: votingMembers)
+    "SIGKILL of the primary": lambda three: three.restart(three.kill()),
+}
 
-    disturbed(bench_of_three, undisturbed, twice)
 
-
-def test_a_primary_that_is_killed_during_a_build(bench_of_three: Bench, three: Cluster, undisturbed: Uninterrupted) -> None:
-    """It comes back: an index is complete only when every member with data has built it (commitQuorum: votingMembers)."""
-    disturbed(bench_of_three, undisturbed, lambda: three.restart(three.kill()))
+def test_a_primary_that_changes_during_a_build_loses_nothing_and_doubles_nothing(
+    bench_of_three: Bench, three: Cluster, undisturbed: Uninterrupted, subtests: pytest.Subtests
+) -> None:
+    """One test, so that there is one cluster: two processes would make two."""
+    for name, disturb in DISTURBANCES.items():
+        with subtests.test(name):
+            disturbed(bench_of_three, undisturbed, functools.partial(disturb, three))
