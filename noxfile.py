@@ -43,10 +43,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def crash(session: nox.Session) -> None:
-    """Kills the build of the whole kit at every call that writes, and builds again (long); `make test` tries a few."""
+    """Kills build and runner at every point where they write, and goes on (long); `make test` tries a few."""
     install(session, "test")
     session.run("doit", "bundle")
-    session.run("python", "-m", "pytest", "tests/build/test_kills.py", *session.posargs, env={"LNM_KILLS": "all"})
+    session.run("python", "-m", "pytest", "tests/build/test_kills.py", "tests/crash", *session.posargs, env={"LNM_KILLS": "all"})
 
 
 @nox.session(default=False)

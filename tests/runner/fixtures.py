@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from tests.runner import installed, mongod, roles
@@ -19,11 +20,27 @@ from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
 
 
+class Server(Protocol):
+    """One mongod, or several that are one replica set."""
+
+    @property
+    def client(self) -> MongoClient[dict[str, Any]]:
+        """As root."""
+
+    @property
+    def address(self) -> str:
+        """The hosts of a URI."""
+
+    @property
+    def tls(self) -> str:
+        """The options of a URI for TLS; empty where the server has none."""
+
+
 @dataclass(frozen=True)
 class Site:
     """A database of its own for one test, and its users."""
 
-    server: Mongod
+    server: Server
     database: Database[dict[str, Any]]
     """As root."""
     passwords: dict[str, str]
@@ -36,7 +53,9 @@ class Site:
 
     def uri_without_password(self, user: str) -> str:
         """The URI for a password that comes another way."""
-        return f"mongodb://{user}@{self.server.address}/?authSource={self.database.name}&{self.server.tls}"
+        return f"mongodb://{user}@{self.server.address}/?" + "&".join(
+            option for option in (f"authSource={self.database.name}", self.server.tls) if option
+        )
 
     def add_user(self, name: str, *granted: roles.Granted) -> None:
         """Makes a user of this database."""
@@ -72,8 +91,11 @@ def program(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def fresh_site(server: Mongod, kit: Kit) -> Iterator[Site]:
-    """A database with the kit's own roles, and the users `operator` (may apply), `undoer` (may roll back) and `reader` (may read), while the block runs."""
+def fresh_site(server: Server, kit: Kit) -> Iterator[Site]:
+    """A database with the kit's own roles while the block runs.
+
+    Its users: `operator` may apply, `undoer` may roll back, `reader` may read.
+    """
     database = server.client[f"lnm_{secrets.token_hex(6)}"]
     made = Site(server, database, {})
     roles.make(database, roles.shipped(kit))
@@ -121,7 +143,7 @@ class Writes:
 
 
 @contextlib.contextmanager
-def watched(server: Mongod) -> Iterator[Writes]:
+def watched(server: Server) -> Iterator[Writes]:
     """Counts what the server writes inside the block: by its opcounters, and by its oplog apart from no-op entries."""
     oplog = server.client.local["oplog.rs"]
     last = next(iter(oplog.find().sort("$natural", -1).limit(1)))["ts"]

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,16 +97,26 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def start(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
-    """Starts a server on a fresh folder."""
+def start(folder: Path, port: int, *options: str, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Starts a server on a folder, which keeps its data from an earlier start; `within` is a command that runs it elsewhere."""
     data = folder / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     parameters = {
         "diagnosticDataCollectionEnabled": "false",
         "disableLogicalSessionCacheRefresh": "true",  # a server's own bookkeeping would count as a write
         "ttlMonitorSleepSecs": "1",
     }
-    command = [str(binary(folder)), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    command = [
+        *within,
+        str(binary(folder)),
+        "--dbpath",
+        str(data),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+        "--nounixsocket",
+    ]
     command += ["--wiredTigerCacheSizeGB", "0.25", "--logpath", str(folder / "log"), *options]
     for name, value in parameters.items():
         command += ["--setParameter", f"{name}={value}"]

@@ -1,0 +1,8 @@
+"""The fixtures of these tests stand in tests/runner/fixtures.py and runs.py."""
+
+from __future__ import annotations
+
+from tests.crash.runs import bench
+from tests.runner.fixtures import kit, lnm, program, server, site
+
+__all__ = ["bench", "kit", "lnm", "program", "server", "site"]

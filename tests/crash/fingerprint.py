@@ -1,0 +1,68 @@
+"""What a database holds, told by the server and independent of the runner: two states are the same when these are equal.
+
+Counted: kind, options and validator of each collection, its indexes with every field that the server lists and whether they are
+built to the end, its documents by `_id` and by the SHA-256 of their BSON. Not counted: the order of anything but an index's
+keys, UUIDs, the server's own `system.*`. Of the runner's state only what two runs have in common is compared: `state` and
+`migrationDigest` of a row, but not times, owners and runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo.database import Database
+
+STATE = ("lnm_lease", "lnm_migrations", "schema_migrations")
+COMPARED = ("state", "migrationDigest")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The state of a database."""
+
+    collections: Mapping[str, Mapping[str, Any]]
+    """All but the runner's own: `{name: {type, options, indexes, documents}}`."""
+    state: Mapping[str, Mapping[str, Any]]
+    """The runner's own: the same, with what is compared of each document."""
+
+
+def fingerprint(database: Database[dict[str, Any]]) -> Fingerprint:
+    """Looks at everything."""
+    found = {entry["name"]: entry for entry in database.list_collections() if not entry["name"].startswith("system.")}
+    collections, state = {}, {}
+    for name, entry in sorted(found.items()):
+        seen = {"type": entry["type"], "options": entry["options"], "indexes": indexes(database, name)}
+        if name in STATE:
+            state[name] = {**seen, "documents": rows(database, name)}
+        else:
+            collections[name] = {**seen, "documents": documents(database, name)}
+    return Fingerprint(collections, state)
+
+
+def indexes(database: Database[dict[str, Any]], collection: str) -> dict[str, dict[str, Any]]:
+    """`{name: specification}`; keys in their order, and `building` where an index is not built to its end."""
+    building = {row["name"] for row in database[collection].aggregate([{"$indexStats": {}}]) if row.get("building")}
+    return {
+        index["name"]: {
+            **index,
+            "key": list(index["key"].items()),
+            **({"building": True} if index["name"] in building else {}),
+        }
+        for index in database[collection].list_indexes()
+    }
+
+
+def documents(database: Database[dict[str, Any]], collection: str) -> dict[str, str]:
+    """`{_id: SHA-256 of the document's bytes}`."""
+    raw = database[collection].with_options(codec_options=bson.CodecOptions(document_class=RawBSONDocument))
+    return {repr(document["_id"]): hashlib.sha256(document.raw).hexdigest() for document in raw.find({})}
+
+
+def rows(database: Database[dict[str, Any]], collection: str) -> dict[str, dict[str, Any]]:
+    """`{_id: what is compared}`."""
+    return {str(row["_id"]): {name: row[name] for name in COMPARED if name in row} for row in database[collection].find({})}

@@ -1,0 +1,164 @@
+"""Runs of the runner that somebody disturbs: where they start from, through a proxy, how one goes on, and what must hold then.
+
+`LNM_KILLS=all` (`nox -s crash`) tries every point at every moment; without it every point is tried at one moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from pymongo.database import Database
+
+from tests.crash.fingerprint import Fingerprint, fingerprint
+from tests.crash.proxy import Controller, Proxy, between, every_command_passes
+from tests.runner.fixtures import Server, Site, fresh_site, operators, watched
+from tests.runner.hold import let_the_lease_run_out
+from tests.runner.installed import TIMEOUT_S, Answer, Lnm
+from tests.runner.kits import Kit
+from tests.runner.mongod import Mongod
+
+ID = "20251202_lnm_21_101_sharding_and_ttl"
+IS_EXHAUSTIVE = os.environ.get("LNM_KILLS") == "all"
+RAW_KEYS = [("source.vendor", 1), ("upstream.upstream_id", 1), ("upstream.content_hash", 1), ("tenant", 1)]
+TODAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+OTHER_EXPIRY_S = 2_592_000  # 30 days, where 90 are wanted: it is changed by collMod, and nothing dies
+
+
+def half_made(database: Database[dict[str, Any]]) -> None:
+    """Some collections and indexes are there, with documents; each time the same bytes.
+
+    Every kind of action of 21-101 has something to do: create, createIndexes, collMod of a validator and of an expiry.
+    """
+    raw, rows, events = (database[name] for name in ("advisory_raw", "advisory_observations", "advisory_observation_events"))
+    raw.create_index(RAW_KEYS, unique=True, name="advisory_raw_idempotency")
+    raw.insert_many({"_id": f"raw:{n}", "source": {"vendor": "nvd"}, "upstream": {"upstream_id": n}} for n in range(20))
+    rows.insert_one({"_id": "odd", "tenantId": "t", "advisoryId": "old"})
+    numbers = range(100)
+    rows.insert_many({"_id": oid(n), "tenantId": "t", "advisoryId": f"CVE-2025-{n}", "source": "nvd"} for n in numbers)
+    rows.create_index([("tenantId", 1), ("affected.purl", 1)], name="lnm_obs_purl")
+    rows.create_index("title", name="somebody_elses")
+    events.insert_many({"_id": oid(n), "observationHash": n, "publishedAt": None if n % 2 else TODAY} for n in range(20))
+    events.create_index("publishedAt", name="lnm_obs_events_ttl", expireAfterSeconds=OTHER_EXPIRY_S)
+
+
+def oid(number: int) -> bson.ObjectId:
+    """The same id each time."""
+    return bson.ObjectId(number.to_bytes(12, "big"))
+
+
+def empty(_: Database[dict[str, Any]]) -> None:
+    """A new database."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A server, and the program to be hurt on it."""
+
+    server: Server
+    program: Path
+    kit: Kit
+
+    @contextlib.contextmanager
+    def database(self, start: Callable[[Database[dict[str, Any]]], None]) -> Iterator[Patient]:
+        """A database of its own, filled, while the block runs."""
+        with fresh_site(self.server, self.kit) as site:
+            start(site.database)
+            yield Patient(site, operators(self.program, self.kit, site))
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One database, and the program as its operator calls it."""
+
+    site: Site
+    lnm: Lnm
+
+    @contextlib.contextmanager
+    def proxy(self, controller: Controller = every_command_passes) -> Iterator[Proxy]:
+        """A proxy to the server while the block runs."""
+        with between(self.site.server.address, controller) as proxy:
+            yield proxy
+
+    def start(self, proxy: Proxy, *arguments: str, **variables: str | None) -> subprocess.Popen[str]:
+        """Starts an apply through a proxy, which reads along: so without TLS."""
+        uri = self.site.uri("operator").replace(self.site.server.address, proxy.address)
+        uri = uri.replace(f"&{self.site.server.tls}", "") if self.site.server.tls else uri
+        environment = {"CONCELIER_MONGO_URI": f"{uri}&directConnection=true&serverSelectionTimeoutMS=2000", **variables}
+        return self.lnm.start(*command(self.lnm, *arguments), **environment)
+
+    def answer(self, runner: subprocess.Popen[str]) -> Answer:
+        """Waits for the end of a run, which prints neither a traceback nor a secret."""
+        stdout, stderr = runner.communicate(timeout=TIMEOUT_S)
+        printed = f"{stdout}\n{stderr}"
+        assert "Traceback" not in printed, printed
+        assert not any(secret in printed for secret in self.lnm.secrets), "a secret was printed"
+        return Answer(runner.returncode, stdout, stderr)
+
+    def fingerprint(self) -> Fingerprint:
+        """What the database holds."""
+        return fingerprint(self.site.database)
+
+    def end_transactions(self) -> None:
+        """What the server does after transactionLifetimeLimitSeconds, 60: a connection that is lost ends no transaction."""
+        self.site.server.client.admin.command({"killAllSessions": [{"user": "operator", "db": self.site.database.name}]})
+
+    def let_time_pass(self) -> None:
+        """A minute is over for a runner that is gone: its lease has run out, and the server has ended its transaction."""
+        let_the_lease_run_out(self.site)
+        self.end_transactions()
+
+    def go_on(self) -> None:
+        """What the operator does after a runner is gone: waits until its lease has run out, and resumes."""
+        self.let_time_pass()
+        self.lnm.apply("--resume")
+
+    def assert_converged(self, wanted: Fingerprint) -> None:
+        """The end is that of a run that nobody disturbed, nothing is there twice, and a further apply writes nothing."""
+        found = self.fingerprint()
+        assert found.collections == wanted.collections
+        assert found.state == wanted.state
+        assert {row["state"] for row in found.state["lnm_migrations"]["documents"].values()} == {"applied"}
+        with watched(self.site.server) as writes:
+            self.lnm.apply()
+        assert writes.opcounters == {"insert": 0, "update": 0, "delete": 0}
+        assert writes.oplog == []
+
+
+def command(lnm: Lnm, *arguments: str) -> tuple[str | Path, ...]:
+    """An apply as an operator types it."""
+    return ("apply", "21-101", "--execute", "--kit", lnm.kit.folder, *arguments)
+
+
+@dataclass(frozen=True)
+class Uninterrupted:
+    """A run that nobody disturbed."""
+
+    effects: list[str]
+    """The labels of what it changed, in order."""
+    changed: set[str] = field(repr=False)
+    """The names of the collections that it changed."""
+    end: Fingerprint = field(repr=False)
+
+
+def uninterrupted(bench: Bench, start: Callable[[Database[dict[str, Any]]], None]) -> Uninterrupted:
+    """Runs it once from a start."""
+    with bench.database(start) as patient, patient.proxy() as proxy:
+        answer = patient.answer(patient.start(proxy))
+        assert answer.exit_code == 0, answer.stderr
+        changed = {command.collection for command in proxy.commands if command.effect and command.collection}
+        return Uninterrupted(proxy.effects, changed, patient.fingerprint())
+
+
+@pytest.fixture(scope="session")
+def bench(server: Mongod, program: Path, kit: Kit) -> Bench:
+    """The server of this test process, and the program from the kit."""
+    return Bench(server, program, kit)
