@@ -85,7 +85,6 @@ def test_a_disk_that_becomes_full_is_told_and_with_space_again_it_goes_on(
             assert_is_told(full_at(bench_on_it, alone, disk, undisturbed, label))
 
 
-@pytest.mark.xfail(reason="lnm says exit 1, and no hint, of the server's code 8 «28: No space left on device»")
 def test_a_disk_that_is_full_from_the_start_is_told(
     bench_on_it: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterrupted
 ) -> None:

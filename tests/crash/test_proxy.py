@@ -18,8 +18,9 @@ pytestmark = pytest.mark.mongod
 
 
 def client(patient: Patient, proxy: Proxy, **options: Any) -> MongoClient[dict[str, Any]]:
-    """A client of the driver through a proxy, as the operator."""
-    uri = patient.site.uri("operator").replace(patient.site.server.address, proxy.address)
+    """A client of the driver through a proxy, as a user who may write anything."""
+    patient.site.add_user("operator-of-the-proxy", "readWrite")
+    uri = patient.plain_uri(proxy, "operator-of-the-proxy")
     return MongoClient(uri, directConnection=True, serverSelectionTimeoutMS=2000, **options)
 
 

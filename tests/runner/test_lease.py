@@ -113,6 +113,22 @@ def test_who_cannot_renew_stops_itself_while_it_waits_for_the_server(lnm: Lnm, s
     assert ledger_row(site)["state"] == "applying"
 
 
+def test_a_transaction_that_a_killed_runner_has_left_open_is_waited_for_with_a_word(lnm: Lnm, site: Site) -> None:
+    lnm.apply()
+    fence = {"_id": "fence:ledger"}
+    with site.server.client.start_session() as session, session.start_transaction():
+        site.database["lnm_lease"].update_one(fence, {"$inc": {"writes": 1}}, session=session)
+        runner = lnm.start("apply", "21-101", "--execute", "--kit", lnm.kit.folder, LNM_EVENTS_TTL_DAYS="91")
+        assert runner.stderr is not None
+        said = runner.stderr.readline()
+        session.abort_transaction()
+    runner.communicate(timeout=60)
+
+    assert said.startswith("waiting for the server to end the transaction of a runner that is gone")
+    assert runner.returncode == 0
+    assert ledger_row(site)["epoch"] == 2
+
+
 @pytest.mark.parametrize("seconds", ["0", "-1", "1.5", "3601", "soon"])
 def test_a_lease_of_no_sensible_length_is_refused(lnm: Lnm, seconds: str) -> None:
     answer = lnm.apply(wanted=2, LNM_LEASE_SECONDS=seconds)

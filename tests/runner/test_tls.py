@@ -9,6 +9,7 @@ import pytest
 from tests.runner import certificates, mongod
 from tests.runner.fixtures import Site
 from tests.runner.installed import Lnm
+from tests.runner.mongod import Mongod
 
 pytestmark = pytest.mark.mongod
 
@@ -27,9 +28,9 @@ def test_what_the_tests_run_comes_over_tls(lnm: Lnm, site: Site) -> None:
     assert handshakes(site) > before
 
 
-def test_a_server_that_another_authority_vouches_for_is_not_trusted(lnm: Lnm, site: Site, tmp_path: Path) -> None:
+def test_a_server_that_another_authority_vouches_for_is_not_trusted(lnm: Lnm, site: Site, server: Mongod, tmp_path: Path) -> None:
     other = certificates.make(tmp_path, "another authority")
-    uri = site.uri("operator").replace(str(site.server.certificates and site.server.certificates.authority), str(other.authority))
+    uri = site.uri("operator").replace(str(server.certificates and server.certificates.authority), str(other.authority))
 
     error = lnm.plan("--json", wanted=10, CONCELIER_MONGO_URI=f"{uri}&serverSelectionTimeoutMS=1000").json["error"]
 

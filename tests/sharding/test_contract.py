@@ -116,7 +116,7 @@ def test_each_command_says_exactly_this(runs: Runs, cluster: Cluster) -> None:
     for name in ORDER:
         body = bodies["createIndexes", name]
         assert {index["name"]: as_told(index) for index in body["indexes"]} == INDEXES[name]
-        assert body["writeConcern"] == {"w": "majority"}
+        assert (body["commitQuorum"], body["writeConcern"]) == ("majority", {"w": "majority"})
         schema = bodies["create", name].get("validator", {}).get("$jsonSchema", {})
         assert set(schema.get("required", ())) == REQUIRED.get(name, set())
 

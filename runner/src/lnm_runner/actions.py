@@ -22,6 +22,9 @@ from lnm_runner.schema import Index, Keys, Validator, after
 from lnm_runner.things import Thing
 
 MAJORITY = {"w": "majority"}
+QUORUM = "majority"
+"""How many members must have built an index before it stands. The server's own default is all that vote: with one of them down, a
+build would wait for it for ever, without a word (seen on 6.0.5)."""
 DUPLICATE_KEY = 11000  # mongo/src/mongo/base/error_codes.yml
 
 
@@ -220,7 +223,8 @@ class CreateIndexes:
         """
         wanted = [index.specification() for index in self.indexes]
         try:
-            database.command({"createIndexes": self.collection, "indexes": wanted, "writeConcern": MAJORITY})
+            command = {"createIndexes": self.collection, "indexes": wanted, "commitQuorum": QUORUM, "writeConcern": MAJORITY}
+            database.command(command)
         except OperationFailure as err:
             if err.code != DUPLICATE_KEY:
                 raise

@@ -75,7 +75,9 @@ def carry_out(job: Job) -> Outcome:
     Raises: RunnerError; the ledger then says `failed` and why, if it can be written.
     """
     options = job.options
-    with lease.held(job.database, job.command, lasts_s=options.lease_s, wait_s=options.wait_s) as held:  # (1)
+    with lease.held(
+        job.database, job.command, lasts_s=options.lease_s, wait_s=options.wait_s, say=options.progress.line
+    ) as held:  # (1)
         plan = job.look()  # (2)
         run = Run(held, job.migration.id, job.migration.summary)
         known = ledger.entry(job.database, job.migration.id)

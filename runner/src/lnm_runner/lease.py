@@ -31,7 +31,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from lnm_runner.errors import LeaseLostError, LedgerError, LockedError, RunnerError
+from lnm_runner.errors import LeaseLostError, LedgerError, LockedError, RetryableError, RunnerError
 from lnm_runner.mongo import Database
 
 COLLECTION = "lnm_lease"
@@ -39,6 +39,8 @@ RUNNER = "runner"
 LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 RENEWALS = 3  # in the time that a lease lasts: two may fail
 WAIT_STEP_S = 0.5
+LONGEST_TRANSACTION_S = 60  # the server's transactionLifetimeLimitSeconds, unless it was changed
+SLACK_S = 5
 
 T = TypeVar("T")
 
@@ -52,8 +54,12 @@ class Lease:
     owner: Mapping[str, Any]
     """`{host, pid, run}`: this process."""
     lasts_s: float
+    say: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    """Takes a line about what is waited for."""
     lost: threading.Event = field(default_factory=threading.Event)
     """Set once this process knows that it is gone."""
+    unanswered: threading.Event = field(default_factory=threading.Event)
+    """Set while the server does not answer when it is to be renewed."""
 
     @property
     def run(self) -> str:
@@ -87,8 +93,27 @@ class Lease:
     def fence(self, partition: str) -> None:
         """Claims a partition of the work: from here on no transaction of an earlier epoch in it can be committed.
 
-        Raises: LeaseLostError where a later epoch has claimed it.
+        A transaction that a killed runner has left open keeps it waiting until the server ends that one.
+
+        Raises: LeaseLostError where a later epoch has claimed it; RetryableError where the server does not end the transaction.
         """
+        deadline = time.monotonic() + LONGEST_TRANSACTION_S + SLACK_S
+        while time.monotonic() < deadline:
+            try:
+                with pymongo.timeout(SLACK_S):
+                    return self.claim(partition)
+            except PyMongoError as err:
+                if not err.timeout:
+                    raise
+            self.check()
+            self.say("waiting for the server to end the transaction of a runner that is gone; that takes up to a minute")
+        raise RetryableError(
+            "a transaction that another runner has left open is not ended by the server",
+            hint="wait for its transactionLifetimeLimitSeconds (60, unless changed), then run the same command again",
+        )
+
+    def claim(self, partition: str) -> None:
+        """Claims a partition in one attempt."""
         mine = {"_id": f"fence:{partition}", "epoch": {"$lte": self.epoch}}
         try:
             self.database[COLLECTION].update_one(mine, {"$set": {"epoch": Int64(self.epoch)}}, upsert=True)
@@ -138,7 +163,7 @@ def holder(database: Database) -> Mapping[str, Any] | None:
     return {**row, "isHeld": left > 0, "expiresInMs": left}
 
 
-def acquire(database: Database, purpose: str, *, lasts_s: float) -> Lease:
+def acquire(database: Database, purpose: str, *, lasts_s: float, say: Callable[[str], None] = lambda _: None) -> Lease:
     """Takes the lease if it is free.
 
     Raises: LockedError that names its holder.
@@ -163,10 +188,10 @@ def acquire(database: Database, purpose: str, *, lasts_s: float) -> Lease:
         raise RunnerError(f"{COLLECTION}: an upsert has returned nothing")
     if row["owner"] != owner:
         raise locked(holder(database) or row)
-    return Lease(database, int(row["epoch"]), owner, lasts_s)
+    return Lease(database, int(row["epoch"]), owner, lasts_s, say)
 
 
-def acquired(database: Database, purpose: str, *, lasts_s: float, wait_s: float) -> Lease:
+def acquired(database: Database, purpose: str, *, lasts_s: float, wait_s: float, say: Callable[[str], None]) -> Lease:
     """Takes the lease as soon as it is free.
 
     Raises: LockedError where it is not so in time.
@@ -174,7 +199,7 @@ def acquired(database: Database, purpose: str, *, lasts_s: float, wait_s: float)
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            return acquire(database, purpose, lasts_s=lasts_s)
+            return acquire(database, purpose, lasts_s=lasts_s, say=say)
         except LockedError:
             if time.monotonic() >= deadline:
                 raise
@@ -182,14 +207,16 @@ def acquired(database: Database, purpose: str, *, lasts_s: float, wait_s: float)
 
 
 @contextlib.contextmanager
-def held(database: Database, purpose: str, *, lasts_s: float, wait_s: float = 0) -> Iterator[Lease]:
+def held(
+    database: Database, purpose: str, *, lasts_s: float, wait_s: float = 0, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Lease]:
     """Holds the lease for a block, and stops the block when it cannot be renewed any more.
 
     It waits up to `wait_s` for another runner to end.
 
     Raises: LockedError; LeaseLostError, from anywhere in the block.
     """
-    lease = acquired(database, purpose, lasts_s=lasts_s, wait_s=wait_s)
+    lease = acquired(database, purpose, lasts_s=lasts_s, wait_s=wait_s, say=say)
     try:
         with renewed(lease):
             yield lease
@@ -237,16 +264,21 @@ def sent_in_time(lease: Lease, until: float) -> bool | None:
     """Renews once; None where the server did not answer: it may do so at the next attempt."""
     try:
         with pymongo.timeout(max(min(lease.lasts_s / RENEWALS, until - time.monotonic()), 0.05)):
-            return lease.renew()
+            is_held = lease.renew()
     except PyMongoError:
+        lease.unanswered.set()
         return None
+    lease.unanswered.clear()
+    return is_held
 
 
 def gone(lease: Lease) -> LeaseLostError:
     """The error of a runner whose lease is gone."""
     lease.lost.set()
+    unanswered = f"MongoDB did not answer for {lease.lasts_s:g} s, so that it has run out"
+    why = unanswered if lease.unanswered.is_set() else "it ran out, or another runner has taken it over"
     return LeaseLostError(
-        f"this runner no longer holds the lease (epoch {lease.epoch}): it ran out, or another runner has taken it over",
+        f"this runner no longer holds the lease (epoch {lease.epoch}): {why}",
         hint="nothing more was written by this one; look: lnm doctor",
         facts={"epoch": lease.epoch},
     )

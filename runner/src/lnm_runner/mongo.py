@@ -55,6 +55,8 @@ USER_NOT_FOUND = 11
 AUTHENTICATION_FAILED = 18
 ATLAS_AUTHENTICATION_FAILED = 8000
 USER_WRITES_BLOCKED = 371
+OUT_OF_DISK_SPACE = 14031
+NO_SPACE = "No space left on device"  # strerror(ENOSPC), which the storage engine passes on under another code
 TRANSIENT = {
     6,  # HostUnreachable: a router cannot reach a shard or the config servers
     46,  # LockBusy: another change of the schema is under way in a sharded cluster
@@ -357,6 +359,8 @@ def refused(err: OperationFailure) -> RunnerError:
         hint = "unfreeze first (setUserWriteBlockMode), or use a user that may write in a freeze"
         return RetryableError("writes are blocked on this cluster (it is frozen)", hint=hint, facts=facts)
     said = str(details.get("errmsg", ""))[:LONGEST_SERVER_MESSAGE]
-    if code in TRANSIENT or err.has_error_label("RetryableWriteError"):
-        return RetryableError(f"MongoDB could not do it now: {said}", hint="run the same command again", facts=facts)
+    is_full = code == OUT_OF_DISK_SPACE or NO_SPACE in said
+    if is_full or code in TRANSIENT or err.has_error_label("RetryableWriteError"):
+        hint = "make room on the server's disk (lnm preflight says how much is wanted), then " * is_full
+        return RetryableError(f"MongoDB could not do it now: {said}", hint=f"{hint}run the same command again", facts=facts)
     return RunnerError(f"MongoDB refused a command (code {code}): {said}", facts=facts)
