@@ -29,6 +29,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("plan", "21-101"),
     ("preflight", "21-101"),
     ("apply", "21-101", "--execute"),
+    ("rollback", "21-101", "--execute"),
+    ("doctor",),
 )
 
 
