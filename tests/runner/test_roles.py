@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from runpy import run_path
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from scripts.roles import table
 from tests.conftest import ROOT
 from tests.migrations.table_21_101 import INDEXES
 from tests.runner import roles
@@ -22,7 +22,7 @@ from tests.runner.kits import Kit
 pytestmark = pytest.mark.mongod
 
 UNAUTHORIZED = 13
-TABLE = {role["role"]: role for role in table(ROOT / "runner/src/lnm_runner/roles.py").as_json("DATABASE")["roles"]}
+TABLE = {role["role"]: role for role in run_path(str(ROOT / "runner/src/lnm_runner/roles.py"))["as_json"]("DATABASE")["roles"]}
 VALIDATED = ("advisory_observations", "advisory_linksets")
 OUTBOXES = ("advisory_observation_events", "advisory_linkset_events")
 RAW_KEYS = [("source.vendor", 1), ("upstream.upstream_id", 1), ("upstream.content_hash", 1), ("tenant", 1)]
