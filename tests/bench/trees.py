@@ -25,7 +25,7 @@ SMALL = 2000  # bytes of one, about
 ADDED = "bundle-layout/seeds/bench"
 TABLE = Path(__file__).with_name("table.py")
 WORDS = ("advisory", "affects", "buffer", "denial", "fixed", "linkset", "module", "overflow", "remote", "service", "vendor")
-LISTED = ("layout", "runner", "wheelhouse", "sbom:lnm-tooling.spdx.json")
+LISTED = ("layout", "roles", "runner", "wheelhouse", "sbom:lnm-tooling.spdx.json")
 """The tasks that make what the kit's SBOM lists."""
 
 
