@@ -81,8 +81,12 @@ class Lnm:
 
     def rollback(self, *arguments: str, wanted: int = 0, **environment: str | None) -> Answer:
         """`lnm rollback 21-101 --execute` for the kit, as the user who may."""
+        return self.rollback_of("21-101", *arguments, wanted=wanted, **environment)
+
+    def rollback_of(self, delivery: str, *arguments: str, wanted: int = 0, **environment: str | None) -> Answer:
+        """The same for any delivery."""
         uri = {"CONCELIER_MONGO_URI": self.rollback_uri} if self.rollback_uri else {}
-        command = ("rollback", "21-101", "--execute", "--kit", self.kit.folder)
+        command = ("rollback", delivery, "--execute", "--kit", self.kit.folder)
         return self(*command, *arguments, wanted=wanted, **{**uri, **environment})
 
     def with_database(self, name: str) -> Lnm:

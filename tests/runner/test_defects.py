@@ -161,3 +161,27 @@ def test_without_the_idempotency_index_nothing_is_applied(lnm: Lnm, site: Site, 
 
     assert error["type"] == "PreconditionError"
     assert "20251028_advisory_raw_idempotency_index" in error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("collection", "options"),
+    [("advisory_linksets", {"collation": {"locale": "en"}}), ("advisory_linkset_events", {"capped": True, "size": 1 << 20})],
+    ids=["collation", "capped"],
+)
+def test_a_collection_that_no_index_can_mend_is_refused_before_anything_is_changed(
+    lnm: Lnm, site: Site, collection: str, options: dict[str, Any]
+) -> None:
+    site.database.create_collection(collection, **options)
+
+    error = lnm.apply("--json", wanted=2).json["error"]
+
+    assert error["collection"] == collection
+    assert site.database.list_collection_names(filter={"name": {"$regex": "^(advisory|lnm_)"}}) == [collection]
+
+
+def test_arrays_that_a_hashed_index_cannot_take_are_counted_before(lnm: Lnm, site: Site) -> None:
+    site.database["advisory_linksets"].insert_one({"tenantId": "t", "advisoryId": ["a", "b"]})
+
+    error = lnm.apply("--json", wanted=2).json["error"]
+
+    assert "1 documents hold an array in advisoryId" in error["message"]

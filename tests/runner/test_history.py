@@ -166,3 +166,35 @@ def test_a_newer_version_of_the_tool_and_of_the_kit_is_fine(lnm: Lnm, site: Site
     other = variant(lnm.kit, tmp_path / "other", {"README.md": b"# another kit\n"})
 
     assert "nothing to do" in lnm.with_kit(other).apply().stdout
+
+
+def test_an_applied_one_that_later_ones_stand_on_can_be_changed_and_mended(lnm: Lnm, site: Site, whole: Kit) -> None:
+    """Another expiry, and an index that somebody dropped, are set right after 21-102 was applied, too; and it can fail half-way."""
+    three = lnm.with_kit(whole)
+    for delivery in ("21-101", "21-102"):
+        three("apply", delivery, "--execute", "--kit", whole.folder)
+    site.database["advisory_linksets"].drop_index("lnm_ls_purls")
+
+    three.apply(LNM_EVENTS_TTL_DAYS="120")
+
+    row = site.database["lnm_migrations"].find_one({"_id": FIRST})
+    assert row is not None
+    assert row["state"] == "applied"
+    site.database["lnm_migrations"].update_one({"_id": FIRST}, {"$set": {"state": "failed"}})
+    three.apply(LNM_EVENTS_TTL_DAYS="120")
+    site.database["lnm_migrations"].update_one({"_id": FIRST}, {"$set": {"state": "failed"}})
+    three.rollback_of("21-102")
+    three.rollback_of("21-101")
+
+
+def test_a_lost_row_is_told_with_the_command_of_its_own_delivery(lnm: Lnm, site: Site, whole: Kit) -> None:
+    three = lnm.with_kit(whole)
+    for delivery in ("21-101", "21-102"):
+        three("apply", delivery, "--execute", "--kit", whole.folder)
+    site.database["lnm_migrations"].delete_one({"_id": FIRST})
+
+    errors = refused(three, site, "apply", "21-102", "--execute")
+
+    assert errors[0]["type"] == "GapError"
+    assert [error["command"].split(" --kit")[0] for error in errors[1:]] == ["lnm apply 21-101 --execute --resume"]
+    assert "lnm apply 21-101 --execute --resume" in three("doctor", "--kit", whole.folder, wanted=2).stdout

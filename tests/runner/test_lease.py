@@ -160,3 +160,24 @@ def test_a_lease_that_no_runner_wrote_is_refused_and_left_alone(lnm: Lnm, site: 
     assert error["type"] == "LedgerError"
     assert "none that a runner wrote" in error["message"]
     assert writes.oplog == []
+
+
+def test_who_removes_a_strange_lease_as_told_can_apply(lnm: Lnm, site: Site) -> None:
+    """The fences remember their epochs, so the next lease must have a higher one."""
+    for days in ("91", "92", "93"):
+        lnm.apply(LNM_EVENTS_TTL_DAYS=days)
+    site.database["lnm_lease"].replace_one({"_id": "runner"}, {"epoch": "?"})
+    lnm.apply(wanted=2, LNM_EVENTS_TTL_DAYS="94")
+    site.database["lnm_lease"].delete_one({"_id": "runner"})
+
+    lnm.apply(LNM_EVENTS_TTL_DAYS="94")
+
+    assert ledger_row(site)["epoch"] == 4
+
+
+def test_a_fence_that_no_runner_wrote_is_told(lnm: Lnm, site: Site) -> None:
+    site.database["lnm_lease"].insert_one({"_id": "fence:ledger", "epoch": "?"})
+
+    error = lnm.apply("--json", wanted=2).json["error"]
+
+    assert "fence:ledger is none that a runner wrote" in error["message"]

@@ -155,3 +155,15 @@ def test_a_user_who_may_only_apply_is_told_so_and_nothing_is_lost(lnm: Lnm, site
 
     assert error["error"]["type"] == "PrivilegeError"
     assert ledger_row(site)["state"] == "applied"
+
+
+def test_an_apply_over_a_rollback_that_was_stopped_hides_no_document(lnm: Lnm, site: Site) -> None:
+    lnm.apply()
+    site.database["lnm_migrations"].update_one({"_id": ID}, {"$set": {"state": "applying", "direction": "back"}})
+    site.database["lnm_object_map"].rename("lnm_undo_lnm_object_map")
+    let_the_lease_run_out(site)
+
+    error = lnm.apply("--resume", "--json", wanted=2).json["error"]
+
+    assert "lnm_undo_lnm_object_map is left of a rollback" in error["message"]
+    assert "lnm_object_map" not in names(site)

@@ -6,7 +6,7 @@ change of the primary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from lnm_runner import durations, sharding
 from lnm_runner.durations import Duration
-from lnm_runner.errors import DuplicateKeysError, ShardKeyConflictError
+from lnm_runner.errors import DuplicateKeysError, RetryableError, ShardKeyConflictError
 from lnm_runner.forecast import TtlDeletes, duplicate_keys
 from lnm_runner.mongo import Database
 from lnm_runner.options import LONGEST_TTL_S
@@ -131,13 +131,15 @@ class SetValidator:
 
     collection: str
     validator: Validator
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """The level and the action that stand there without a validator."""
     ttl_deletes: int = 0
     documents: int = 0
 
     @property
     def things(self) -> tuple[Thing, ...]:
         """The validator."""
-        return (Thing("validator", self.collection, made=self.validator.options()),)
+        return (Thing("validator", self.collection, made=self.validator.options(), before=self.before),)
 
     @property
     def risk(self) -> Risk:
@@ -159,7 +161,7 @@ class SetValidator:
 
     def apply(self, database: Database) -> None:
         """Sets it."""
-        database.command({"collMod": self.collection, **self.validator.options(), "writeConcern": MAJORITY})
+        send(database, {"collMod": self.collection, **self.validator.options()})
 
 
 @dataclass(frozen=True)
@@ -223,8 +225,7 @@ class CreateIndexes:
         """
         wanted = [index.specification() for index in self.indexes]
         try:
-            command = {"createIndexes": self.collection, "indexes": wanted, "commitQuorum": QUORUM, "writeConcern": MAJORITY}
-            database.command(command)
+            send(database, {"createIndexes": self.collection, "indexes": wanted, "commitQuorum": QUORUM})
         except OperationFailure as err:
             if err.code != DUPLICATE_KEY:
                 raise
@@ -291,7 +292,7 @@ class ChangeTtl:
         """Changes it by collMod."""
         seconds = LONGEST_TTL_S if self.wanted_s is None else self.wanted_s
         change = {"name": self.index, "expireAfterSeconds": seconds}
-        database.command({"collMod": self.collection, "index": change, "writeConcern": MAJORITY})
+        send(database, {"collMod": self.collection, "index": change})
 
 
 @dataclass(frozen=True)
@@ -343,6 +344,17 @@ class ShardCollection:
                 raise
             if found != self.key:
                 raise ShardKeyConflictError(self.collection, dict(found), dict(self.key)) from err
+
+
+def send(database: Database, command: Mapping[str, Any]) -> None:
+    """Sends a command that changes something and waits for a majority; the driver does not look at that part of the answer.
+
+    Raises: RetryableError where it was done, but not acknowledged by a majority; PyMongoError.
+    """
+    answer = database.command({**command, "writeConcern": MAJORITY})
+    if "writeConcernError" in answer:
+        said = str(answer["writeConcernError"].get("errmsg", ""))
+        raise RetryableError(f"no majority has acknowledged {next(iter(command))}: {said}", hint="run the same command again")
 
 
 def described(action: Action) -> dict[str, Any]:

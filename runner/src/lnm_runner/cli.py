@@ -7,7 +7,9 @@ wrong argument is rephrased so that no value is repeated: it could be a secret t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import json
 import os
 import re
@@ -56,10 +58,12 @@ def without_values(message: str) -> str:
     """A message of argparse less the values that it quotes."""
     unknown = re.match(r"unrecognized arguments: (.*)", message, re.DOTALL)
     if unknown:
-        names = [word.split("=")[0] for word in unknown[1].split() if re.match(r"--?[a-z][a-z-]*(=|$)", word)]
-        return f"unknown options: {', '.join(names)}" if names else "too many arguments"
-    wrong = re.match(r"(argument [^:]*): (invalid choice|invalid [a-z]+ value)", message)
-    return f"{wrong[1]}: {wrong[2]}" if wrong else message
+        names = [word.split("=")[0] for word in unknown[1].split() if re.match(r"--[a-z][a-z-]*(=|$)", word)]
+        return f"unknown options: {', '.join(names)}" if names else "too many arguments, or unknown options"
+    wrong = re.match(
+        r"(argument [^:]*): (invalid choice|invalid [a-z]+ value|expected (?:one|[0-9]+|at least one) arguments?)?", message
+    )
+    return f"{wrong[1]}: {wrong[2] or 'not understood'}" if wrong else message
 
 
 def parser() -> Parser:
@@ -109,6 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
     try:
@@ -194,7 +201,10 @@ def failed(err: RunnerError, *, as_json: bool) -> int:
     """Prints an error and those that were found with it; returns its exit code."""
     if as_json:
         others = [other.as_json() for other in err.others]
-        say(rendered({"schema": SCHEMA, "ok": False, "exitCode": err.exit_code, "error": err.as_json(), "others": others}))
+        with contextlib.suppress(OSError):
+            say(rendered({"schema": SCHEMA, "ok": False, "exitCode": err.exit_code, "error": err.as_json(), "others": others}))
+            return err.exit_code
+        silence(sys.stdout)
         return err.exit_code
     for found in (err, *err.others):
         tell(f"error: {found.message}\n")

@@ -190,8 +190,8 @@ class NotEmptyError(PlanError):
         """`documents` is `{collection: how many}`."""
         said = ", ".join(f"{name} ({count})" for name, count in documents.items())
         super().__init__(
-            f"these collections were made by the migration and hold documents now: {said}",
-            hint="roll 21-102 back first (lnm rollback 21-102), or restore the backup; nothing was changed",
+            f"these collections belong to the migration and hold documents: {said}",
+            hint="roll 21-102 back first where it was applied, or restore the backup; no document was touched",
             facts={"documents": dict(documents)},
         )
 

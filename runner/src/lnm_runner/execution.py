@@ -127,10 +127,16 @@ def interrupted(database: Database, known: Entry, options: Options) -> Interrupt
     evidence = things.probe(database, known.made)
     went = "apply" if known.direction == UP else "rollback"
     row = known.row or {}
-    command = options.command(went, str(row.get("delivery")), "--execute", "--resume")
+    command = settings_of(row, options) + options.command(went, str(row.get("delivery")), "--execute", "--resume")
     found = f"it was going {known.direction}, and what it set out to make is {things.told(evidence)}"
     facts = {"verdict": things.verdict(evidence), "evidence": [item.as_json() for item in evidence], "owner": row.get("owner")}
     return InterruptedApplyError(str(row.get("_id")), found, command, facts)
+
+
+def settings_of(row: Mapping[str, Any], options: Options) -> str:
+    """The settings of a run, as they stand before a command, where they are others than now."""
+    days = row.get("settings", {}).get("eventsTtlDays")
+    return f"LNM_EVENTS_TTL_DAYS={days} " if isinstance(days, int) and days != options.settings.events_ttl_days else ""
 
 
 def ending(direction: str, scores: tuple[Score, ...]) -> tuple[str, dict[str, Any]]:

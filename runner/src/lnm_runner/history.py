@@ -8,7 +8,7 @@ ever skipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lnm_runner.errors import (
@@ -25,6 +25,10 @@ LEDGER = "lnm_migrations"
 UPSTREAM = "schema_migrations"
 OWN = "_lnm_21_"
 """Part of every id of ours (decisions §12)."""
+
+
+NEVER = {"not applied", "rolled-back"}
+"""States in which nothing of a migration is there; one that is applied again, or failed in that, is none of them."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,15 @@ class Story:
         return "not applied" if row is None else str(row.get("state"))
 
 
-def require(story: Story, kit: Sequence[Known], wanted: str | None, command: str, *, resume: bool = False) -> None:
+def require(story: Story, kit: Sequence[Known], wanted: str | None, again: Callable[[str], str], *, resume: bool = False) -> None:
     """Refuses to go on with the delivery `wanted` (None: to look at all of them) over a story that is not the kit's.
 
-    `command` is what records a lost entry anew, which `resume` allows.
+    `again` gives the command that records a delivery's lost entry anew, which `resume` allows.
 
     Raises: LedgerError that carries everything that was found.
     """
     found = [*edited(story, kit), *unknown(story, kit), *out_of_order(story, kit, wanted)]
-    found += [] if resume else lost(story, kit, command)
+    found += [] if resume else lost(story, kit, again)
     if found:
         raise gathered(found)
 
@@ -84,18 +88,18 @@ def unknown(story: Story, kit: Iterable[Known]) -> Iterator[LedgerError]:
             yield UnknownEntryError(UPSTREAM, name, "applied")
 
 
-def lost(story: Story, kit: Iterable[Known], command: str) -> Iterator[LedgerError]:
+def lost(story: Story, kit: Iterable[Known], again: Callable[[str], str]) -> Iterator[LedgerError]:
     """Rule 3."""
     for part in kit:
         if part.migration in story.published and part.migration not in story.rows:
-            yield LostEntryError(str(part.migration), command)
+            yield LostEntryError(str(part.migration), again(part.delivery))
 
 
 def out_of_order(story: Story, kit: Sequence[Known], wanted: str | None) -> Iterator[LedgerError]:
     """Rules 4 and 5, for the wanted delivery; without one, for every delivery that is applied."""
     for place, part in enumerate(kit):
         is_applied = story.state(part.migration) == "applied"
-        if part.delivery == wanted and not is_applied:
+        if part.delivery == wanted and story.state(part.migration) in NEVER:
             later = [str(other.migration) for other in kit[place + 1 :] if story.state(other.migration) == "applied"]
             if later:
                 yield OutOfOrderError(str(part.migration), later)
@@ -103,7 +107,11 @@ def out_of_order(story: Story, kit: Sequence[Known], wanted: str | None) -> Iter
             missing = {
                 other.delivery: story.state(other.migration) if other.migration else "absent from this kit"
                 for other in kit[:place]
-                if story.state(other.migration) != "applied"
+                if (
+                    story.state(other.migration) != "applied"
+                    if part.delivery == wanted
+                    else story.state(other.migration) in NEVER
+                )
             }
             if missing:
                 yield GapError(part.delivery, missing)

@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pymongo
 from pymongo.errors import PyMongoError
 
 from lnm_runner.mongo import Database
 from lnm_runner.progress import Progress
 
 ASK_EVERY_S = 0.5
+LONGEST_ANSWER_S = 5
 
 
 def built(database: Database, collection: str) -> tuple[int, int] | None:
@@ -43,7 +45,7 @@ def watched(database: Database, collection: str, progress: Progress) -> Iterator
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(timeout=LONGEST_ANSWER_S)
         progress.wipe()
 
 
@@ -52,7 +54,8 @@ def follow(database: Database, collection: str, progress: Progress, over: thread
     began = time.monotonic()
     while not over.wait(ASK_EVERY_S):
         try:
-            found = built(database, collection)
+            with pymongo.timeout(LONGEST_ANSWER_S):
+                found = built(database, collection)
         except PyMongoError:
             return
         if found:

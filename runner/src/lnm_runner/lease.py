@@ -118,6 +118,10 @@ class Lease:
         try:
             self.database[COLLECTION].update_one(mine, {"$set": {"epoch": Int64(self.epoch)}}, upsert=True)
         except DuplicateKeyError as err:
+            row = self.database[COLLECTION].find_one({"_id": mine["_id"]}) or {}
+            if not isinstance(row.get("epoch"), int):
+                hint = f"see that no runner is at work, then remove it: db.{COLLECTION}.deleteOne({{_id: '{mine['_id']}'}})"
+                raise LedgerError(f"{COLLECTION}: the document {mine['_id']} is none that a runner wrote", hint=hint) from err
             raise gone(self) from err
 
     def transaction(self, partition: str, work: Callable[[ClientSession], T]) -> T:
@@ -169,8 +173,11 @@ def acquire(database: Database, purpose: str, *, lasts_s: float, say: Callable[[
     Raises: LockedError that names its holder.
     """
     owner = {"host": platform.node(), "pid": os.getpid(), "run": uuid.uuid4().hex}
+    # higher than any that was ever seen here: the document of the lease may have been removed by hand, the fences have not
+    claimed = [row["epoch"] for row in database[COLLECTION].find({"epoch": {"$type": "number"}}, {"epoch": 1})]
+    highest = Int64(int(max(claimed, default=0)))
     taken = {
-        "epoch": {"$add": [{"$ifNull": ["$epoch", Int64(0)]}, Int64(1)]},
+        "epoch": {"$add": [{"$max": ["$epoch", highest]}, Int64(1)]},
         "owner": {"$literal": owner},
         "purpose": {"$literal": purpose},
         "acquiredAt": "$$NOW",
@@ -186,7 +193,7 @@ def acquire(database: Database, purpose: str, *, lasts_s: float, say: Callable[[
     row = database[COLLECTION].find_one_and_update({"_id": RUNNER}, update, upsert=True, return_document=ReturnDocument.AFTER)
     if row is None:
         raise RunnerError(f"{COLLECTION}: an upsert has returned nothing")
-    if row["owner"] != owner:
+    if row.get("owner") != owner:
         raise locked(holder(database) or row)
     return Lease(database, int(row["epoch"]), owner, lasts_s, say)
 

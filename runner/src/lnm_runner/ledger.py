@@ -28,7 +28,7 @@ from lnm_runner.errors import LedgerError
 from lnm_runner.history import LEDGER, OWN, UPSTREAM, Story
 from lnm_runner.lease import Lease
 from lnm_runner.mongo import Database
-from lnm_runner.things import Thing, from_rows
+from lnm_runner.things import Thing, from_rows, probe
 
 FENCE = "ledger"
 UP, BACK = "up", "back"
@@ -98,7 +98,9 @@ def entry(database: Database, migration: str) -> Entry:
 def is_well_formed(row: Mapping[str, Any]) -> bool:
     """True for a row that has what every run writes."""
     texts = all(isinstance(row.get(name), str) for name in ("run", "migrationDigest"))
-    return texts and row.get("state") in STATES and isinstance(row.get("startedAt"), dt.datetime)
+    kept = {"owner": dict, "kit": dict, "error": dict, "settings": dict, "score": dict, "made": list, "finishedAt": dt.datetime}
+    fields = all(isinstance(row[name], kind) for name, kind in kept.items() if name in row)
+    return texts and fields and row.get("state") in STATES and isinstance(row.get("startedAt"), dt.datetime)
 
 
 def begin(run: Run, direction: str, details: Mapping[str, Any], things: Sequence[Thing]) -> None:
@@ -109,7 +111,7 @@ def begin(run: Run, direction: str, details: Mapping[str, Any], things: Sequence
     database, lease = run.lease.database, run.lease
     lease.fence(FENCE)
     known = entry(database, run.migration)
-    made = [thing.row() for thing in joined(known.made, things)]
+    made = [thing.row() for thing in joined(standing(database, known.made, things), things)]
     owner = lease.owner
     fields = {
         "state": "applying",
@@ -132,6 +134,12 @@ def begin(run: Run, direction: str, details: Mapping[str, Any], things: Sequence
         database[LEDGER].update_one({"_id": run.migration}, update, upsert=True, session=session)
 
     lease.transaction(FENCE, write)
+
+
+def standing(database: Database, before: Sequence[Thing], things: Sequence[Thing]) -> list[Thing]:
+    """What was made before, less what an earlier run only meant to make; what will be made now stays for what was there first."""
+    now = {thing.id for thing in things}
+    return [item.thing for item in probe(database, before) if item.stands or item.thing.id in now or not things]
 
 
 def joined(before: Sequence[Thing], things: Sequence[Thing]) -> list[Thing]:

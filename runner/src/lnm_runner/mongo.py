@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.database import Database as DriverDatabase
 from pymongo.errors import (
@@ -35,6 +36,7 @@ from lnm_runner import sharding
 from lnm_runner.errors import (
     CredentialsError,
     InputError,
+    LedgerError,
     NotFoundError,
     PrivilegeError,
     RetryableError,
@@ -75,6 +77,7 @@ TRANSIENT = {
     11600,  # InterruptedAtShutdown
     11602,  # InterruptedDueToReplStateChange
     13388,  # StaleConfig, as StaleDbVersion
+    12587,  # BackgroundOperationInProgressForNamespace: an index is being built
     13435,  # NotPrimaryNoSecondaryOk
     13436,  # NotPrimaryOrSecondary
 }
@@ -211,6 +214,9 @@ def connect(options: Options) -> Iterator[Server]:
         raise unreachable(wanted.uri, str(err)) from err
     except PyMongoError as err:
         raise translated(err) from err
+    except BSONError as err:
+        hint = "look at the collections lnm_lease, lnm_migrations and schema_migrations; restore them from the backup"
+        raise LedgerError(f"a document of the database cannot be read ({type(err).__name__})", hint=hint) from err
     finally:
         client.close()
 

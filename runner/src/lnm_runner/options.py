@@ -113,6 +113,10 @@ class Options:
         options = [part for name, value in given if value is not None for part in (name, str(value))]
         return shlex.join(["lnm", *words, *options])
 
+    def again(self, delivery: str) -> str:
+        """The command that goes on with a delivery."""
+        return self.command("apply", delivery, "--execute", "--resume")
+
     @property
     def settings(self) -> Settings:
         """The settings of the migrations.

@@ -27,7 +27,7 @@ from lnm_runner.errors import (
 from lnm_runner.forecast import duplicate_keys, pace, ttl_deletes
 from lnm_runner.mongo import Database
 from lnm_runner.present import Found, content, expiry, read, shown, without_validator
-from lnm_runner.schema import Collection, Index, Precondition
+from lnm_runner.schema import TWIN, Collection, Index, Precondition
 from lnm_runner.sharding import Cluster
 from lnm_runner.things import Thing
 
@@ -65,8 +65,9 @@ def plan(database: Database, collections: Sequence[Collection], preconditions: S
 
     Raises: PlanError carrying every defect that was found.
     """
-    present = read(database, {collection.name for collection in collections} | {item.collection for item in preconditions})
-    defects: list[PlanError] = []
+    names = {collection.name for collection in collections}
+    present = read(database, names | {TWIN + name for name in names} | {item.collection for item in preconditions})
+    defects = [left(name) for name in sorted(names) if TWIN + name in present]
     actions: list[Action] = []
     cluster = sharding.look(database)
     notes: list[str] = [] if cluster is None else list(cluster.notes())
@@ -77,6 +78,8 @@ def plan(database: Database, collections: Sequence[Collection], preconditions: S
         collection = declared if cluster is None or found is None else as_sharded(cluster, found, declared)
         if collection != declared:
             notes.append(f"{declared.name} is sharded already, by an index of another name, which stays")
+        if found is not None and (cluster is None or collection.shard_key is None):
+            defects += unfit(found, collection)
         actions += compare(database, found, collection, defects)
         if cluster is not None:
             actions += compare_sharding(cluster, found, collection, defects)
@@ -86,6 +89,15 @@ def plan(database: Database, collections: Sequence[Collection], preconditions: S
     if defects:
         raise gathered(defects)
     return Plan(tuple(actions), tuple(notes))
+
+
+def left(collection: str) -> PlanError:
+    """The refusal where a rollback was stopped in the middle of a collection: what it holds would be out of sight."""
+    return PlanError(
+        f"{TWIN}{collection} is left of a rollback that was stopped",
+        hint="finish it first (lnm rollback DELIVERY --execute --resume), or look at what it holds; lnm doctor says more",
+        facts={"collection": TWIN + collection},
+    )
 
 
 def check(found: Found | None, wanted: Precondition, defects: list[PlanError]) -> Iterable[str]:
@@ -133,13 +145,26 @@ def compare(database: Database, found: Found | None, wanted: Collection, defects
         yield from build(database, wanted.name, missing, defects)
 
 
+def unfit(found: Found, wanted: Collection) -> Iterable[PlanError]:
+    """What a collection is that no index can mend; behind a router `sharding` says the same of more."""
+    facts = {"collection": wanted.name}
+    if found.options.get("collation"):
+        said = f"its default collation is {found.options['collation'].get('locale')!r}, and the indexes would take it"
+        yield PlanError(
+            f"{wanted.name}: {said}", hint="copy its documents into a collection without one, then apply again", facts=facts
+        )
+    if found.options.get("capped") and any(index.ttl for index in wanted.indexes):
+        said = "it is capped, and the server lets no document of such a collection expire"
+        yield PlanError(f"{wanted.name}: {said}", hint="copy its documents into one that is not, then apply again", facts=facts)
+
+
 def compare_validator(found: Found, wanted: Collection, defects: list[PlanError]) -> Iterable[Action]:
     """Sets a validator where there is none; never replaces one."""
     if wanted.validator is None:
         return
     options = wanted.validator.options()
     if without_validator(found):
-        yield SetValidator(wanted.name, wanted.validator)
+        yield SetValidator(wanted.name, wanted.validator, found.validator)
     elif found.validator != options:
         defects.append(ValidatorConflictError(wanted.name, found.validator, options))
 
@@ -195,6 +220,12 @@ def build(database: Database, collection: str, missing: list[Index], defects: li
         duplicates = duplicate_keys(database, collection, index) if index.unique else None
         if duplicates and duplicates.keys:
             defects.append(DuplicateKeysError(collection, index.name, duplicates.keys, duplicates.examples))
+        for name in (name for name, order in index.keys if order == "hashed"):
+            if count := database[collection].count_documents({name: {"$type": "array"}}):
+                said = f"{count} documents hold an array in {name}, which a hashed index cannot take"
+                defects.append(
+                    PlanError(f"{collection}: the index {index.name} cannot be made: {said}", hint="mend those documents")
+                )
     forecasts = [ttl_deletes(database, collection, index) for index in missing if index.ttl]
     documents = database[collection].estimated_document_count()
     pace_us = pace(database, collection, missing[0]) if documents else 0.0

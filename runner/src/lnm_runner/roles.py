@@ -232,7 +232,7 @@ def covers(granted: Resource, wanted: Resource) -> bool:
     """True where a privilege on one resource is one on the other (MongoDB manual, «Resource Document»)."""
     if granted.get("anyResource") or granted.get("cluster") or wanted.get("cluster"):
         return bool(granted.get("anyResource")) or bool(granted.get("cluster") and wanted.get("cluster"))
-    if "db" not in granted or granted["db"] not in {"", wanted["db"]}:
+    if "db" not in granted or "collection" not in granted or granted["db"] not in {"", wanted["db"]}:
         return False
     if granted["collection"] == wanted["collection"]:
         return True

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 SECONDS_PER_DAY = 86_400
+TWIN = "lnm_undo_"
+"""Before the name of a collection that is being rolled back, while it is looked at (undo.py)."""
 
 Keys: TypeAlias = tuple[tuple[str, int | str], ...]
 """Fields and their order: 1, -1 or "hashed"."""

@@ -18,17 +18,17 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from lnm_runner import durations
-from lnm_runner.actions import MAJORITY, Action, ChangeTtl, Risk
+from lnm_runner.actions import Action, ChangeTtl, Risk, send
 from lnm_runner.durations import Duration
-from lnm_runner.errors import NotEmptyError, PlanError, gathered
+from lnm_runner.errors import NotEmptyError, PlanError, RetryableError, gathered
 from lnm_runner.forecast import ttl_deletes
 from lnm_runner.mongo import Database
 from lnm_runner.planning import Plan
 from lnm_runner.present import NAMESPACE_NOT_FOUND, Found, read_sharded
-from lnm_runner.schema import Index
+from lnm_runner.schema import TWIN, Index
 from lnm_runner.things import Thing, look
 
-TWIN = "lnm_undo_"
+NAMESPACE_EXISTS = 48  # mongo/src/mongo/base/error_codes.yml
 INDEX_NOT_FOUND = 27  # mongo/src/mongo/base/error_codes.yml
 ID_INDEX = "_id_"
 
@@ -65,7 +65,7 @@ class DropIndexes:
         """Drops them."""
         for name in self.indexes:  # one by one: of a list, the server drops none where one is gone already
             try:
-                database.command({"dropIndexes": self.collection, "index": name, "writeConcern": MAJORITY})
+                send(database, {"dropIndexes": self.collection, "index": name})
             except OperationFailure as err:
                 if err.code not in {INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND}:
                     raise
@@ -76,6 +76,9 @@ class TakeValidatorOff:
     """Takes the validator of a collection off."""
 
     collection: str
+    level: str = "strict"
+    """What stood beside no validator before."""
+    action: str = "error"
     documents: int = 0
     ttl_deletes: int = 0
     things: tuple[Thing, ...] = ()
@@ -99,9 +102,9 @@ class TakeValidatorOff:
         return {"action": "take-validator-off", "collection": self.collection}
 
     def apply(self, database: Database) -> None:
-        """Takes it off; the server keeps level and action, so they are set to its defaults."""
-        defaults = {"validator": {}, "validationLevel": "strict", "validationAction": "error"}
-        database.command({"collMod": self.collection, **defaults, "writeConcern": MAJORITY})
+        """Takes it off; the server keeps level and action, so they are set to what they were."""
+        before = {"validator": {}, "validationLevel": self.level, "validationAction": self.action}
+        send(database, {"collMod": self.collection, **before})
 
 
 @dataclass(frozen=True)
@@ -141,25 +144,33 @@ class DropEmptyCollection:
 
         Raises: NotEmptyError, and every document is where it was, or in both collections where somebody has made a new one.
         """
-        if self.twin not in database.list_collection_names(filter={"name": self.twin}):
-            self.rename(database, self.collection, self.twin)
+        if database.list_collection_names(filter={"name": self.twin}):  # of a rollback that was stopped
+            self.settle(database)
+        if self.rename(database, self.collection, self.twin):
+            self.settle(database)
+
+    def settle(self, database: Database) -> None:
+        """Drops the renamed collection, or names it back.
+
+        Raises: NotEmptyError.
+        """
         if database[self.twin].find_one({}, {"_id": 1}) is None:
-            database.drop_collection(self.twin)
+            send(database, {"drop": self.twin})
             return
         count = database[self.twin].count_documents({})
-        taken = database.list_collection_names(filter={"name": self.collection})
-        if not taken:
-            self.rename(database, self.twin, self.collection)
-        raise NotEmptyError({self.twin if taken else self.collection: count})
+        is_back = self.rename(database, self.twin, self.collection)
+        raise NotEmptyError({self.collection if is_back else self.twin: count})
 
-    def rename(self, database: Database, source: str, target: str) -> None:
-        """Renames within the database; a source that is gone needs no renaming."""
+    def rename(self, database: Database, source: str, target: str) -> bool:
+        """Renames within the database; False where the source is gone, or the name is taken."""
         names = {"renameCollection": f"{database.name}.{source}", "to": f"{database.name}.{target}"}
         try:
-            database.client.admin.command({**names, "writeConcern": MAJORITY})
+            send(database.client.admin, names)
         except OperationFailure as err:
-            if err.code != NAMESPACE_NOT_FOUND:
+            if err.code not in {NAMESPACE_NOT_FOUND, NAMESPACE_EXISTS}:
                 raise
+            return False
+        return True
 
 
 def plan(database: Database, made: Sequence[Thing]) -> Plan:
@@ -205,6 +216,7 @@ def back_to_before(
     database: Database, found: Found, things: Mapping[str, Thing], defects: list[PlanError], notes: list[str]
 ) -> Iterable[Action]:
     """A collection that was there before: only what was made in it is taken back."""
+    require_built(found, things.values())
     dropped: list[str] = []
     for thing in reversed(list(things.values())):
         stands, what = look(found, thing)
@@ -216,16 +228,34 @@ def back_to_before(
         elif thing.kind == "ttl":
             if f"index:{thing.collection}.{thing.name}" not in things and stands:
                 yield expiry_back(database, found, thing)
+            elif not stands:
+                notes.append(f"{thing.id} is left as it is: {what}")
         elif not stands and thing.kind in {"index", "validator"}:
             gone = what.startswith(("no ", "the collection"))
             notes.extend([] if gone else [f"{thing.id} is left as it is: {what}"])
         elif thing.kind == "index":
             dropped.append(thing.name)
         elif thing.kind == "validator":
-            yield TakeValidatorOff(thing.collection)
+            before = thing.before or {}
+            yield TakeValidatorOff(
+                thing.collection, before.get("validationLevel", "strict"), before.get("validationAction", "error")
+            )
     if dropped:
         collection = next(iter(things.values())).collection
         yield DropIndexes(collection, tuple(dropped), database[collection].estimated_document_count())
+
+
+def require_built(found: Found, things: Iterable[Thing]) -> None:
+    """Refuses while the server is building what is to be taken back: it would stand a moment later.
+
+    Raises: RetryableError.
+    """
+    building = sorted(f"{thing.collection}.{thing.name}" for thing in things if thing.name and thing.name in found.building)
+    if building:
+        raise RetryableError(
+            f"the server is still building indexes that a runner which is gone has begun: {', '.join(building)}",
+            hint="wait until they stand, then run the same command again; nothing was changed",
+        )
 
 
 def expiry_back(database: Database, found: Found, thing: Thing) -> Action:

@@ -37,9 +37,8 @@ def run(options: Options) -> Result:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *planned_for)
 
         def look() -> Plan:
-            again = options.command("apply", migration.delivery, "--execute", "--resume")
             story = ledger.story(server.database)
-            history.require(story, migrations.known(kit), migration.delivery, again, resume=options.resume)
+            history.require(story, migrations.known(kit), migration.delivery, options.again, resume=options.resume)
             return migration.plan(server.database, settings)
 
         known = ledger.entry(server.database, migration.id)
@@ -60,15 +59,15 @@ def run(options: Options) -> Result:
 def done(said: dict[str, Any], job: Job, outcome: execution.Outcome) -> Result:
     """What was done."""
     row = outcome.row
-    kit = row["kit"]
+    kit = row.get("kit", {})
     lines = [
         f"{job.migration.id} is {row['state']}: {execution.summary_of(outcome)[0]}",
         *execution.summary_of(outcome)[1:],
-        f"kit {kit['version']}, rootHash {kit['rootHash']}, signed by {kit['signer']}",
+        f"kit {kit.get('version')}, rootHash {kit.get('rootHash')}, signed by {kit.get('signer')}",
         f"sharding: {said['sharding']}",
     ]
     scored = {"score": outcome.score.as_json(), "scores": [score.as_json() for score in outcome.scores]}
-    kept = {name: row[name] for name in ("state", "durationMs", "kit")}
+    kept = {name: row[name] for name in ("state", "durationMs", "kit") if name in row}
     return Result({**said, "executed": True, "writes": True, "published": True, **kept, **scored}, lines)
 
 

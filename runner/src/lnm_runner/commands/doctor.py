@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lnm_runner import history, lease, ledger, migrations, mongo, things, undo
+from lnm_runner import execution, history, lease, ledger, migrations, mongo, roles, things
 from lnm_runner.commands import Result
 from lnm_runner.errors import InputError, LedgerError
 from lnm_runner.history import Known
@@ -18,6 +18,7 @@ from lnm_runner.kit import open_kit
 from lnm_runner.ledger import UP, Entry
 from lnm_runner.mongo import Database
 from lnm_runner.options import Options
+from lnm_runner.schema import TWIN
 from lnm_runner.things import Evidence
 
 MOST_SHOWN = 12  # things in words; JSON has them all
@@ -97,7 +98,7 @@ def found(database: Database, options: Options, kit: list[Known] | None, *, is_h
     """Everything that must be seen to."""
     if kit is not None:
         try:
-            history.require(ledger.story(database), kit, None, "")
+            history.require(ledger.story(database), kit, None, options.again)
         except LedgerError as err:
             for other in (err, *err.others):
                 yield Finding(other.message, advice=other.hint)
@@ -108,15 +109,15 @@ def found(database: Database, options: Options, kit: list[Known] | None, *, is_h
                 f"{row['_id']}: this row of {history.LEDGER} is none that a runner wrote", advice="restore it from the backup"
             )
             continue
-        known = Entry(row, is_published=True)
+        known = ledger.entry(database, str(row["_id"]))
         is_going_back |= known.state in {"applying", "failed"} and known.direction != UP
         yield from of_row(database, known, options, is_held=is_held)
     if not is_going_back:
-        for name in sorted(database.list_collection_names(filter={"name": {"$regex": f"^{undo.TWIN}"}})):
+        for name in sorted(database.list_collection_names(filter={"name": {"$in": list(roles.TWINS)}})):
             count = database[name].count_documents({})
             yield Finding(
                 f"{name} is left of a rollback and holds {count} documents",
-                advice=f"look at them; they were written into {name.removeprefix(undo.TWIN)} while it was rolled back",
+                advice=f"look at them; they were written into {name.removeprefix(TWIN)} while it was rolled back",
             )
 
 
@@ -129,7 +130,8 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
     if known.state == "applying" and not is_held:
         owner = row.get("owner", {})
         who = f"process {owner.get('pid', '?')} on {owner.get('host', '?')}, since {row['startedAt']:%Y-%m-%d %H:%M:%S} UTC"
-        again = options.command(went, delivery, "--execute", "--resume")
+        settings = execution.settings_of(row, options)
+        again = settings + options.command(went, delivery, "--execute", "--resume")
         back = options.command(other, delivery, "--execute", "--resume")
         yield Finding(
             f"{name} was left half-way by {who} (going {known.direction}); what it set out to make is {things.told(evidence)}",
@@ -142,6 +144,11 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
         yield Finding(
             f"{name} stopped: {said}; what it set out to make is {things.told(evidence)}", (again, back), evidence=evidence
         )
+    if (known.state == "applied") != known.is_published and known.state in {"applied", "rolled-back"}:
+        has = "has its row" if known.is_published else "has no row of it"
+        command = (options.command("apply", delivery, "--execute"),) if known.state == "applied" else ()
+        advice = "" if command else f"db.{history.UPSTREAM}.deleteOne({{_id: '{name}'}}), or the product takes it for applied"
+        yield Finding(f"{name} is {known.state}, and {history.UPSTREAM} {has}", command, advice)
     missing = tuple(item for item in evidence if not item.stands)
     if known.state == "applied" and missing:
         yield Finding(

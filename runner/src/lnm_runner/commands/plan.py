@@ -28,8 +28,7 @@ def run(options: Options) -> Result:
     wanted = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, Topology.STANDALONE)
-        again = options.command("apply", options.delivery or "DELIVERY", "--execute", "--resume")
-        history.require(ledger.story(server.database), migrations.known(kit), options.delivery, again)
+        history.require(ledger.story(server.database), migrations.known(kit), options.delivery, options.again)
         plans = [
             (migration, ledger.entry(server.database, migration.id), migration.plan(server.database, settings))
             for migration in wanted

@@ -14,15 +14,13 @@ from lnm_runner.commands.apply import details
 from lnm_runner.commands.plan import steps
 from lnm_runner.errors import InputError, StillNeededError
 from lnm_runner.execution import Job
-from lnm_runner.history import Known, Story
+from lnm_runner.history import NEVER, Known, Story
 from lnm_runner.kit import open_kit
 from lnm_runner.ledger import BACK, Entry
 from lnm_runner.migrations import Migration
 from lnm_runner.mongo import Server, Topology
 from lnm_runner.options import Options
 from lnm_runner.planning import Plan
-
-GONE = {"not applied", "rolled-back"}
 
 
 def run(options: Options) -> Result:
@@ -39,14 +37,12 @@ def run(options: Options) -> Result:
 
         def look() -> Plan:
             story = ledger.story(server.database)
-            history.require(
-                story, migrations.known(kit), None, options.command("apply", migration.delivery, "--execute", "--resume")
-            )
+            history.require(story, migrations.known(kit), None, options.again)
             require_last(story, migrations.known(kit), migration)
             return undo.plan(server.database, ledger.entry(server.database, migration.id).made)
 
         known = ledger.entry(server.database, migration.id)
-        if known.state in GONE:
+        if known.state in NEVER:
             told = f"{migration.id} is {known.state}: nothing to take back, nothing was written."
             return Result({**summary(server, migration, known, Plan(())), "executed": options.execute, "writes": False}, [told])
         plan = look()
@@ -71,7 +67,7 @@ def require_last(story: Story, kit: list[Known], migration: Migration) -> None:
     Raises: StillNeededError.
     """
     place = next(place for place, part in enumerate(kit) if part.migration == migration.id)
-    later = {part.delivery: story.state(part.migration) for part in kit[place + 1 :] if story.state(part.migration) not in GONE}
+    later = {part.delivery: story.state(part.migration) for part in kit[place + 1 :] if story.state(part.migration) not in NEVER}
     if later:
         raise StillNeededError(migration.delivery, later)
 

@@ -76,7 +76,7 @@ def against(kit: VerifiedKit, rows: Mapping[str, Mapping[str, Any]]) -> tuple[di
             continue
         row = rows.get(said.migration or "")
         state = "not applied" if row is None else str(row.get("state"))
-        same = row is None or row.get("migrationDigest") == migrations.digest(kit, delivery)
+        same = row is None or state != "applied" or row.get("migrationDigest") == migrations.digest(kit, delivery)
         compared.append({"delivery": delivery, "migration": said.migration, "state": state, "sameDigest": same})
         lines.append(f"  {delivery}: {state}" + ("" if same else "; the kit's migration is another one than the applied"))
     return {"version": kit.manifest.version, "rootHash": f"sha256:{kit.manifest.root_hash}", "deliveries": compared}, lines
