@@ -149,11 +149,10 @@ def test_the_first_expiry_is_what_it_goes_back_to_after_several_changes(lnm: Lnm
 def test_a_user_who_may_only_apply_is_told_so_and_nothing_is_lost(lnm: Lnm, site: Site) -> None:
     lnm.apply()
 
-    error = lnm(
-        "rollback", "21-101", "--execute", "--json", "--kit", lnm.kit.folder, wanted=2, CONCELIER_MONGO_URI=site.uri("reader")
-    ).json
+    error = lnm("rollback", "21-101", "--execute", "--json", "--kit", lnm.kit.folder, wanted=2).json["error"]
 
-    assert error["error"]["type"] == "PrivilegeError"
+    assert error["type"] == "PrivilegeError"
+    assert {need["role"] for need in error["missing"]} == {"lnmRollback21101"}
     assert ledger_row(site)["state"] == "applied"
 
 
