@@ -60,7 +60,7 @@ def test_a_site_that_is_ready_passes_and_nothing_is_written(lnm: Lnm, site: Site
     lines = said.stdout.splitlines()
     assert len(lines) == len(NAMES) + 1
     assert lines[0] == "ok      server version (21-101, freeze, validate): MongoDB 6.0.5"
-    assert lines[-1] == "21-101 can be applied: 15 checks, 0 warnings. Nothing was written."
+    assert lines[-1] == "server and user are as 21-101 needs them: 15 checks, 0 warnings. Nothing was written."
 
 
 def test_it_passes_again_after_the_delivery_was_applied(lnm: Lnm) -> None:

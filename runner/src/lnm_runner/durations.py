@@ -8,6 +8,7 @@ what `python -m tests.runner.forecast` prints: on mongod 6.0.5 and 2 cores, 20,0
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,12 @@ class Score:
     def as_json(self) -> dict[str, Any]:
         """The score, for a program and for the ledger."""
         return {"forecastMs": self.forecast_ms, "tookMs": self.took_ms, "within": self.is_within}
+
+
+def together(scores: Iterable[Score]) -> Score:
+    """The score of a whole run."""
+    listed = list(scores)
+    return Score(sum(score.forecast_ms for score in listed), sum(score.took_ms for score in listed))
 
 
 def in_words(ms: float) -> str:

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 
 from lnm_runner import index_builds, lease, ledger, mongo, things
 from lnm_runner.actions import Action, CreateIndexes
-from lnm_runner.durations import Score, in_words
+from lnm_runner.durations import Score, in_words, together
 from lnm_runner.errors import (
     InterruptedApplyError,
     LeaseLostError,
@@ -66,7 +66,7 @@ class Outcome:
     @property
     def score(self) -> Score:
         """All of it."""
-        return Score(sum(score.forecast_ms for score in self.scores), sum(score.took_ms for score in self.scores))
+        return together(self.scores)
 
 
 def carry_out(job: Job) -> Outcome:
@@ -141,10 +141,8 @@ def settings_of(row: Mapping[str, Any], options: Options) -> str:
 
 def ending(direction: str, scores: tuple[Score, ...]) -> tuple[str, dict[str, Any]]:
     """The last state, and what is written with it."""
-    whole = Score(sum(score.forecast_ms for score in scores), sum(score.took_ms for score in scores))
-    if direction == BACK:
-        return "rolled-back", {"score": whole.as_json(), "made": []}
-    return "applied", {"score": whole.as_json()}
+    score = together(scores).as_json()
+    return ("rolled-back", {"score": score, "made": []}) if direction == BACK else ("applied", {"score": score})
 
 
 def act(job: Job, plan: Plan, held: Lease) -> tuple[Score, ...]:

@@ -112,13 +112,12 @@ def begin(run: Run, direction: str, details: Mapping[str, Any], things: Sequence
     lease.fence(FENCE)
     known = entry(database, run.migration)
     made = [thing.row() for thing in joined(standing(database, known.made, things), things)]
-    owner = lease.owner
     fields = {
         "state": "applying",
         "direction": direction,
         "run": lease.run,
         "epoch": lease.epoch,
-        "owner": owner,
+        "owner": lease.owner,
         **details,
         "made": made,
     }

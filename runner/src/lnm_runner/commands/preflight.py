@@ -38,7 +38,8 @@ def run(options: Options) -> Result:
                 options.progress.line(item.line())
         raise gathered([refused(item, data if item is failed[0] else {}) for item in failed])
     warned = sum(item.verdict is Status.WARN for item in found)
-    said = f"{', '.join(look.deliveries)} can be applied: {len(found)} checks, {warned} warnings. Nothing was written."
+    named = ", ".join(look.deliveries)
+    said = f"server and user are as {named} needs them: {len(found)} checks, {warned} warnings. Nothing was written."
     return Result({**data, "warnings": warned}, [*(item.line() for item in found), said])
 
 
