@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from typing import Any
 
 from pymongo.client_session import ClientSession
 
 from tests.runner.fixtures import Site
+from tests.runner.installed import Lnm
 
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
@@ -62,3 +64,17 @@ def hold_lease(site: Site, seconds: float) -> None:
         "expiresAt": now + dt.timedelta(seconds=seconds),
     }
     site.database["lnm_lease"].replace_one({"_id": "runner"}, lease, upsert=True)
+
+
+def refused_half_way(lnm: Lnm, site: Site) -> tuple[int, dict[str, Any]]:
+    """An apply whose user may not collMod any more, from its first action on; its exit code and what it printed as JSON."""
+    site.database.create_collection("advisory_linksets")  # wants a validator, later in the plan
+    site.add_user("half", "lnmApply21101")
+    with held(site):
+        runner = lnm.start(
+            "apply", "21-101", "--execute", "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=site.uri("half")
+        )
+        wait_until_it_waits(site)
+        site.database.command("updateUser", "half", roles=["readWrite"])
+    told = json.loads(runner.communicate(timeout=60)[0])
+    return runner.returncode, told

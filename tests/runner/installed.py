@@ -49,6 +49,8 @@ class Lnm:
     secrets: tuple[str, ...] = ()
     rollback_uri: str = field(default="", repr=False)
     """The URI of the user who may roll back, where it is another one."""
+    stdout: int = subprocess.PIPE
+    """Where its results go."""
 
     def __call__(self, *arguments: str | Path, wanted: int = 0, **environment: str | None) -> Answer:
         """Runs it, and expects an exit code; a variable that is None stays unset."""
@@ -70,7 +72,7 @@ class Lnm:
         return subprocess.Popen(
             [str(self.program), *map(str, arguments)],
             env={name: value for name, value in variables.items() if value is not None},
-            stdout=subprocess.PIPE,
+            stdout=self.stdout,
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.runner.fixtures import Site, watched
-from tests.runner.hold import held, wait_for_primary, wait_until_it_waits
-from tests.runner.installed import Lnm
+from tests.runner.hold import held, refused_half_way, wait_for_primary, wait_until_it_waits
+from tests.runner.installed import Lnm, schema
 from tests.runner.kits import Kit, variant
 
 ID = "20251202_lnm_21_101_sharding_and_ttl"
@@ -45,7 +45,7 @@ def test_apply_writes_the_ledger_and_upstreams_row(lnm: Lnm, site: Site, kit: Ki
     assert before < row["startedAt"] <= row["finishedAt"]
     assert (row["direction"], row["epoch"]) == ("up", 1)
     assert row["durationMs"] == (row["finishedAt"] - row["startedAt"]) // dt.timedelta(milliseconds=1)
-    assert row["settings"] == {"eventsTtlDays": 90}
+    assert row["settings"] == {"eventsTtlDays": 90, "acceptTtlDeletes": 0}
     assert row["earlier"] == []
     published = site.database["schema_migrations"].find_one({"_id": ID})
     assert published is not None
@@ -195,20 +195,16 @@ def test_of_runners_that_start_together_no_two_work_at_once(lnm: Lnm, site: Site
 
 
 def test_what_the_server_refuses_half_way_is_told_and_recorded(lnm: Lnm, site: Site) -> None:
-    """A user without collMod gets as far as the first TTL."""
-    lnm.apply()
-    site.add_user("half", "readWrite")
-    half = {"CONCELIER_MONGO_URI": site.uri("half"), "LNM_EVENTS_TTL_DAYS": "30"}
+    code, told = refused_half_way(lnm, site)
 
-    error = lnm.apply("--json", wanted=3, **half).json["error"]
-
-    assert error["type"] == "StoppedError"
+    error = told["error"]
+    assert (code, error["type"]) == (3, "StoppedError")
     assert error["cause"] == "PrivilegeError"
     assert "may not run the command collMod" in error["message"]
     row = ledger_row(site)
     assert row["state"] == "failed"
     assert row["error"]["type"] == "PrivilegeError"
-    lnm.apply(LNM_EVENTS_TTL_DAYS="30")
+    lnm.apply()
     assert ledger_row(site)["state"] == "applied"
 
 
@@ -238,6 +234,18 @@ def test_a_signal_ends_an_apply_with_130_and_the_next_one_goes_on(lnm: Lnm, site
     assert row["error"]["message"] == "it was cancelled"
     lnm.apply()
     assert ledger_row(site)["state"] == "applied"
+
+
+def test_a_signal_is_told_as_json_where_json_was_asked_for(lnm: Lnm, site: Site) -> None:
+    with held(site):
+        runner = lnm.start("apply", "21-101", "--execute", "--json", "--kit", lnm.kit.folder)
+        wait_until_it_waits(site)
+        runner.terminate()
+        stdout, stderr = runner.communicate(timeout=60)
+
+    told = json.loads(stdout)
+    schema(lnm.kit.folder).validate(told)
+    assert (runner.returncode, told["exitCode"], told["error"]["type"], stderr) == (130, 130, "CancelledError", "")
 
 
 def test_duplicates_that_come_after_the_plan_are_shown_too(lnm: Lnm, site: Site) -> None:

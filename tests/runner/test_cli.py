@@ -6,10 +6,12 @@ import json
 import statistics
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.runner.fixtures import Site
 from tests.runner.installed import Lnm
 
 MEASURED = 9
@@ -106,8 +108,30 @@ class TestUsage:
         stderr = runner.stderr.read()
         runner.stderr.close()
 
-        assert runner.wait(timeout=60) == 130
+        assert runner.wait(timeout=60) == 0
         assert stderr == ""
+
+    @pytest.mark.parametrize("form", [(), ("--json",)], ids=["words", "json"])
+    def test_a_result_that_cannot_be_written_is_an_error_and_the_database_is_as_it_was_to_be(
+        self, lnm: Lnm, site: Site, form: tuple[str, ...]
+    ) -> None:
+        with Path("/dev/full").open("wb") as full:
+            runner = replace(lnm, stdout=full.fileno()).start("apply", "21-101", "--execute", "--kit", lnm.kit.folder, *form)
+            stderr = runner.communicate(timeout=60)[1]
+
+        assert runner.returncode == 1
+        assert bool(form) or "error: the result cannot be written to standard output: No space left" in stderr
+        assert site.database["lnm_migrations"].count_documents({"state": "applied"}) == 1
+
+    def test_an_apply_that_nobody_reads_says_by_its_code_that_it_came_to_its_end(self, lnm: Lnm, site: Site) -> None:
+        runner = lnm.start("apply", "21-101", "--execute", "--kit", lnm.kit.folder)
+        assert runner.stdout is not None
+        runner.stdout.close()
+        runner.stdout = None
+
+        runner.communicate(timeout=60)
+        assert runner.returncode == 0
+        assert site.database["lnm_migrations"].count_documents({"state": "applied"}) == 1
 
     def test_an_apply_goes_on_when_nobody_reads_its_progress_any_more(self, lnm: Lnm) -> None:
         runner = lnm.start("apply", "21-101", "--execute", "--kit", lnm.kit.folder)

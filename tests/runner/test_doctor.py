@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from tests.runner.fixtures import Site, watched
-from tests.runner.hold import held, let_the_lease_run_out, wait_until_it_waits
+from tests.runner.hold import held, let_the_lease_run_out, refused_half_way, wait_until_it_waits
 from tests.runner.installed import Answer, Lnm
 
 pytestmark = pytest.mark.mongod
@@ -111,11 +111,33 @@ def test_what_somebody_took_away_is_found_and_comes_back(lnm: Lnm, site: Site) -
 
 
 def test_a_failure_is_told_with_its_reason(lnm: Lnm, site: Site) -> None:
-    site.add_user("half", "readWrite")
-    lnm.apply()
-    lnm.apply(wanted=3, CONCELIER_MONGO_URI=site.uri("half"), LNM_EVENTS_TTL_DAYS="30")
+    refused_half_way(lnm, site)
 
     answer = lnm("doctor", wanted=2)
 
     assert f"{ID} stopped: the MongoDB user may not run the command collMod" in answer.stdout
     assert "go on: lnm apply 21-101 --execute --kit KIT" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"kind": "index", "collection": "advisory_linksets", "name": "x", "made": "{}"},
+        {"kind": "view", "collection": "a", "name": "b"},
+    ],
+    ids=["no key", "of a later runner"],
+)
+@pytest.mark.parametrize("command", ["doctor", "rollback"])
+def test_what_was_made_and_is_not_understood_is_never_passed_over(
+    lnm: Lnm, site: Site, odd: dict[str, str], command: str
+) -> None:
+    lnm.apply()
+    site.database["lnm_migrations"].update_one({"_id": ID}, {"$push": {"made": odd}})
+
+    with watched(site.server) as writes:
+        words = ("rollback", "21-101", "--execute") if command == "rollback" else ("doctor",)
+        error = lnm(*words, "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=lnm.rollback_uri, wanted=2).json["error"]
+
+    assert error["type"] == "LedgerError"
+    assert "this runner does not know what was made" in error["message"]
+    assert writes.oplog == []

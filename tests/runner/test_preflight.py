@@ -18,13 +18,14 @@ import pytest
 
 from tests.runner import mongod, roles, router
 from tests.runner.fixtures import Site, watched
+from tests.runner.hold import hold_lease
 from tests.runner.installed import Lnm
 from tests.runner.mongod import Mongod
 
 pytestmark = pytest.mark.mongod
 
 NAMES = [
-    "server version", "feature version", "topology", "members", "write concern", "privileges", "freeze", "plan", "indexes",
+    "server version", "feature version", "topology", "members", "write concern", "privileges", "freeze", "lease", "ledger", "plan", "indexes",
     "disk", "oplog", "clock", "expiry monitor", "operations", "TLS",
 ]  # fmt: skip
 EVERYTHING = {"authInfo": {
@@ -60,7 +61,7 @@ def test_a_site_that_is_ready_passes_and_nothing_is_written(lnm: Lnm, site: Site
     lines = said.stdout.splitlines()
     assert len(lines) == len(NAMES) + 1
     assert lines[0] == "ok      server version (21-101, freeze, validate): MongoDB 6.0.5"
-    assert lines[-1] == "server and user are as 21-101 needs them: 15 checks, 0 warnings. Nothing was written."
+    assert lines[-1] == "server and user are as 21-101 needs them: 17 checks, 0 warnings. Nothing was written."
 
 
 def test_it_passes_again_after_the_delivery_was_applied(lnm: Lnm) -> None:
@@ -106,6 +107,49 @@ def test_a_standalone_server_fails(lnm: Lnm, standalone: Mongod) -> None:
         "write concern": "warn", "oplog": "warn", "privileges": "warn", "TLS": "warn",
     }  # fmt: skip
     assert "no access control" in found["privileges"]["evidence"]
+
+
+# ---- other runners
+
+
+def test_another_runner_at_work_fails(lnm: Lnm, site: Site) -> None:
+    hold_lease(site, 60)
+
+    found = checks(lnm, 2)
+
+    assert verdicts(found) == {"lease": "fail"}
+    assert "process 4711 on other-host" in found["lease"]["evidence"]
+
+
+def test_a_migration_that_was_left_half_way_fails(lnm: Lnm, site: Site) -> None:
+    lnm.apply()
+    site.database["lnm_migrations"].update_one({}, {"$set": {"state": "applying"}})
+
+    found = checks(lnm, 2)
+
+    assert verdicts(found) == {"ledger": "fail"}
+    assert "lnm doctor" in found["ledger"]["remedy"]
+
+
+def test_a_migration_that_is_another_one_in_the_kit_fails(lnm: Lnm, site: Site) -> None:
+    lnm.apply()
+    site.database["lnm_migrations"].update_one({}, {"$set": {"migrationDigest": f"sha256:{'0' * 64}"}})
+
+    found = checks(lnm, 2)
+
+    assert verdicts(found) == {"ledger": "fail"}
+    assert "0000000" in found["ledger"]["evidence"]
+
+
+@pytest.mark.parametrize(("collection", "check"), [("lnm_lease", "lease"), ("lnm_migrations", "ledger")])
+def test_documents_that_no_runner_wrote_fail(lnm: Lnm, site: Site, collection: str, check: str) -> None:
+    lnm.apply()
+    site.database[collection].update_many({}, {"$unset": {"owner": "", "startedAt": ""}})
+
+    found = checks(lnm, 2)
+
+    assert verdicts(found) == {check: "fail"}
+    assert "none that a runner wrote" in found[check]["evidence"]
 
 
 # ---- versions

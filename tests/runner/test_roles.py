@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 from tests.conftest import ROOT
 from tests.migrations.table_21_101 import INDEXES
 from tests.runner import roles
-from tests.runner.fixtures import Site
+from tests.runner.fixtures import Site, watched
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
 
@@ -95,14 +95,13 @@ def test_without_any_one_thing_apply_is_refused_and_preflight_says_which(
     less = {"CONCELIER_MONGO_URI": site.uri("less"), "LNM_EVENTS_TTL_DAYS": days}
 
     looked = failed_checks(lnm("preflight", "21-101", "--json", "--kit", kit.folder, wanted=2, **less).json)
-    runner = lnm.start("apply", "21-101", "--execute", "--kit", kit.folder, "--json", **less)
-    told = runner.communicate(timeout=60)[0]
+    with watched(site.server) as writes:
+        error = lnm.apply("--json", wanted=2, **less).json["error"]
 
     missing = {"resource": here(site, resource), "action": action, "role": "lnmApply21101"}
     assert list(looked) == ["privileges"]
     assert looked["privileges"]["missing"] == [missing]
-    assert runner.returncode in {2, 3}
-    assert '"PrivilegeError"' in told
+    assert (error["type"], error["missing"], writes.oplog) == ("PrivilegeError", [missing], [])
 
 
 def test_apply_may_not_touch_a_document_of_the_product(site: Site) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import time
 from typing import Any
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 
 from tests.runner.fixtures import Site
+from tests.runner.hold import held, let_the_lease_run_out, wait_until_it_waits
 from tests.runner.installed import Lnm
 
 pytestmark = pytest.mark.mongod
@@ -140,3 +143,32 @@ def test_what_is_no_date_never_dies_and_is_not_counted(lnm: Lnm, site: Site) -> 
     while events.count_documents({}) > len(values) - 1 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert sorted(row["replayCursor"] for row in events.find()) == [0, 1, 2, 3, 4, 6, 7]
+
+
+def test_dates_of_years_that_no_calendar_writes_are_counted_too(lnm: Lnm, site: Site) -> None:
+    events = site.database["advisory_observation_events"]
+    events.insert_one({"observationHash": 1})
+    for days in (-1_000_000, -719_500, -719_100):  # before and after the year 0 began, and in the first year
+        events.insert_one({"observationHash": days, "publishedAt": DatetimeMS(days * DAY_S * 1000)})
+
+    (plan,) = lnm.plan("--json").json["plans"]
+
+    (by_day,) = [forecast["byDay"] for action in plan["actions"] for forecast in action.get("ttlDeletes", [])]
+    assert (plan["ttlDeletes"], by_day) == (3, {"before 0001-01-01": 2, "0001-03-04": 1})
+
+
+def test_the_command_that_goes_on_after_a_crash_agrees_to_as_many_deletes_as_the_first_one(lnm: Lnm, site: Site) -> None:
+    publish(site, 91, 100)
+    with held(site):
+        runner = lnm.start("apply", "21-101", "--execute", "--accept-ttl-deletes", "2", "--kit", lnm.kit.folder)
+        wait_until_it_waits(site)
+        runner.kill()
+        runner.communicate(timeout=60)
+    let_the_lease_run_out(site)
+
+    (finding,) = lnm("doctor", "--json", "--kit", lnm.kit.folder, wanted=2).json["findings"]
+
+    forward, back = map(shlex.split, finding["commands"])
+    assert ("--accept-ttl-deletes" in forward, "--accept-ttl-deletes" in back) == (True, False)
+    lnm(*forward[1:])
+    assert expiries(site) == {90 * DAY_S}

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from lnm_runner.errors import InputError, RunnerError
+from lnm_runner.errors import CancelledError, InputError, RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "stellaops.lnm.output/1"
 """The form of --json: runner/lnm-output.schema.json in the kit."""
-CANCELLED = 130
 
 DESCRIPTION = "Applies the Link-Not-Merge migrations of a verified offline kit to MongoDB. Nothing is changed without --execute."
 EPILOG = """\
@@ -123,11 +122,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunnerError as err:
         return failed(err, as_json=as_json)
     except KeyboardInterrupt:
+        if as_json:
+            return failed(CancelledError("cancelled", hint="lnm status tells what was done"), as_json=True)
         tell("cancelled\n")
-        return CANCELLED
-    except BrokenPipeError:
-        silence(sys.stdout)
-        return CANCELLED
+        return CancelledError.exit_code
     except Exception as err:  # noqa: BLE001 - its text may hold anything, so only its kind and place are told
         place = err.__traceback__
         while place is not None and place.tb_next is not None:
@@ -152,20 +150,8 @@ def answer(arguments: Sequence[str]) -> int:
     if parsed.command is None:
         top.error("a command is wanted")
     result = run(parsed)
-    if parsed.json:
-        say(
-            rendered(
-                {
-                    "schema": SCHEMA,
-                    "ok": result.exit_code == 0,
-                    "command": parsed.command,
-                    "exitCode": result.exit_code,
-                    **result.data,
-                }
-            )
-        )
-    else:
-        say("\n".join(result.lines))
+    head = {"schema": SCHEMA, "ok": result.exit_code == 0, "command": parsed.command, "exitCode": result.exit_code}
+    say(rendered({**head, **result.data}) if parsed.json else "\n".join(result.lines))
     return result.exit_code
 
 
@@ -201,10 +187,8 @@ def failed(err: RunnerError, *, as_json: bool) -> int:
     """Prints an error and those that were found with it; returns its exit code."""
     if as_json:
         others = [other.as_json() for other in err.others]
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(RunnerError):
             say(rendered({"schema": SCHEMA, "ok": False, "exitCode": err.exit_code, "error": err.as_json(), "others": others}))
-            return err.exit_code
-        silence(sys.stdout)
         return err.exit_code
     for found in (err, *err.others):
         tell(f"error: {found.message}\n")
@@ -219,8 +203,17 @@ def rendered(data: Mapping[str, Any]) -> str:
 
 
 def say(text: str) -> None:
-    """Prints a result, and notices here when nobody reads any more."""
-    print(text, flush=True)
+    """Prints a result; where nobody reads any more, the exit code still tells what became of the database.
+
+    Raises: RunnerError where it cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as err:
+        silence(sys.stdout)
+        if not isinstance(err, BrokenPipeError):
+            why = f"the result cannot be written to standard output: {err.strerror}"
+            raise RunnerError(why, hint="what was to be done is done: lnm status") from err
 
 
 def tell(text: str) -> None:

@@ -35,6 +35,12 @@ class InputError(RunnerError):
     exit_code = 2
 
 
+class CancelledError(RunnerError):
+    """A signal ended it (SIGINT, SIGTERM, SIGHUP)."""
+
+    exit_code = 130
+
+
 class CredentialsError(InputError):
     """The server knows no such user, or not with this password."""
 

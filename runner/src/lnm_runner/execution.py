@@ -127,16 +127,19 @@ def interrupted(database: Database, known: Entry, options: Options) -> Interrupt
     evidence = things.probe(database, known.made)
     went = "apply" if known.direction == UP else "rollback"
     row = known.row or {}
-    command = settings_of(row, options) + options.command(went, str(row.get("delivery")), "--execute", "--resume")
+    command = same_again(row, options, went, "--resume")
     found = f"it was going {known.direction}, and what it set out to make is {things.told(evidence)}"
     facts = {"verdict": things.verdict(evidence), "evidence": [item.as_json() for item in evidence], "owner": row.get("owner")}
     return InterruptedApplyError(str(row.get("_id")), found, command, facts)
 
 
-def settings_of(row: Mapping[str, Any], options: Options) -> str:
-    """The settings of a run, as they stand before a command, where they are others than now."""
-    days = row.get("settings", {}).get("eventsTtlDays")
-    return f"LNM_EVENTS_TTL_DAYS={days} " if isinstance(days, int) and days != options.settings.events_ttl_days else ""
+def same_again(row: Mapping[str, Any], options: Options, went: str, *flags: str) -> str:
+    """The command that goes on with a run that did not end, under that run's settings where they are others than now."""
+    settings = row.get("settings", {})
+    days, accepted = settings.get("eventsTtlDays"), settings.get("acceptTtlDeletes", 0)
+    before = f"LNM_EVENTS_TTL_DAYS={days} " if isinstance(days, int) and days != options.settings.events_ttl_days else ""
+    agreed = ("--accept-ttl-deletes", str(accepted)) if isinstance(accepted, int) and accepted > 0 else ()
+    return before + options.command(went, str(row.get("delivery")), "--execute", *flags, *agreed)
 
 
 def ending(direction: str, scores: tuple[Score, ...]) -> tuple[str, dict[str, Any]]:

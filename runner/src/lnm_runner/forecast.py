@@ -18,6 +18,7 @@ from lnm_runner.schema import Index
 
 EXAMPLES = 5  # enough to see what they have in common
 SAMPLE = 20_000  # documents; about a tenth of a second
+BEFORE = "before 0001-01-01"
 DAYS_SHOWN = 7  # in words; JSON has them all
 
 
@@ -35,7 +36,7 @@ class TtlDeletes:
     """Documents that are past an expiry."""
 
     by_day: Mapping[str, int] = field(default_factory=dict)
-    """`{YYYY-MM-DD of their date: how many}`, UTC, oldest first."""
+    """`{YYYY-MM-DD of their date, or BEFORE: how many}`, UTC, oldest first."""
 
     @property
     def total(self) -> int:
@@ -101,12 +102,16 @@ def ttl_deletes(database: Database, collection: str, index: Index) -> TtlDeletes
     if index.expire_after_s is None:
         return TtlDeletes()
     name = index.keys[0][0]
+    first = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
     limit = mongo.now(database) - dt.timedelta(seconds=index.expire_after_s)
     values = {"$cond": [{"$isArray": f"${name}"}, f"${name}", [f"${name}"]]}
     earliest = {"$min": {"$filter": {"input": values, "cond": {"$eq": [{"$type": "$$this"}, "date"]}}}}
+    day = {"$dateToString": {"date": earliest, "format": "%Y-%m-%d"}}  # the server writes no year below 0 (error 18537)
     pipeline: list[Mapping[str, Any]] = [
         {"$match": {**dict(index.partial or {}), name: {"$lt": limit}}},
-        {"$group": {"_id": {"$dateToString": {"date": earliest, "format": "%Y-%m-%d"}}, "documents": {"$sum": 1}}},
+        {"$group": {"_id": {"$cond": [{"$lt": [earliest, first]}, None, day]}, "documents": {"$sum": 1}}},
         {"$sort": {"_id": 1}},
     ]
-    return TtlDeletes({day["_id"]: day["documents"] for day in database[collection].aggregate(pipeline, allowDiskUse=True)})
+    return TtlDeletes(
+        {day["_id"] or BEFORE: day["documents"] for day in database[collection].aggregate(pipeline, allowDiskUse=True)}
+    )

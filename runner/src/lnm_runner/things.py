@@ -76,9 +76,23 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Thing]:
             )
             for row in rows
         ]
+        odd = [thing for thing in things if not is_whole(thing)]
     except (KeyError, TypeError, ValueError) as err:
         raise LedgerError("lnm_migrations: its list of what was made is not readable", hint="restore it from the backup") from err
-    return [thing for thing in things if thing.kind in KINDS]
+    if odd:
+        raise LedgerError(
+            f"lnm_migrations: this runner does not know what was made: {odd[0].kind} of {odd[0].collection}",
+            hint="use the runner that wrote it, or restore the row from the backup",
+        )
+    return things
+
+
+def is_whole(thing: Thing) -> bool:
+    """True for a thing that some run has written, as far as this runner knows them."""
+    texts = all(isinstance(value, str) for value in (thing.collection, thing.name))
+    specifications = all(value is None or isinstance(value, dict) for value in (thing.made, thing.before))
+    has_key = thing.kind not in {"index", "shard-key"} or isinstance((thing.made or {}).get("key"), dict)
+    return texts and specifications and has_key and thing.kind in KINDS
 
 
 def probe(database: Database, things: Iterable[Thing]) -> list[Evidence]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
-from lnm_runner import execution, history, ledger, migrations, mongo
+from lnm_runner import execution, history, ledger, migrations, mongo, privileges
 from lnm_runner.commands import Result
 from lnm_runner.commands.plan import described, planned
 from lnm_runner.errors import InputError
@@ -50,6 +50,7 @@ def run(options: Options) -> Result:
         if known.is_complete and not plan.actions:
             nothing = f"{migration.id} is applied and the schema is as declared: nothing to do, nothing was written."
             return Result({**said, "executed": True, "writes": False}, [nothing, f"sharding: {said['sharding']}"])
+        privileges.require(server, migration.delivery)
         job = Job(server.database, migration, UP, look, details(kit, migration, options), options)
         execution.require_free(job, known, plan)
         outcome = execution.carry_out(job)
@@ -88,5 +89,8 @@ def details(kit: VerifiedKit, migration: Migration, options: Options) -> dict[st
             "trust": kit.manifest.trust,
         },
         "runner": importlib.metadata.version("lnm-runner"),
-        "settings": {"eventsTtlDays": options.settings.events_ttl_days},
+        "settings": {
+            "eventsTtlDays": options.settings.events_ttl_days,
+            "acceptTtlDeletes": options.accept_ttl_deletes,
+        },
     }

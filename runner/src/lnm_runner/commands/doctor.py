@@ -130,8 +130,7 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
     if known.state == "applying" and not is_held:
         owner = row.get("owner", {})
         who = f"process {owner.get('pid', '?')} on {owner.get('host', '?')}, since {row['startedAt']:%Y-%m-%d %H:%M:%S} UTC"
-        settings = execution.settings_of(row, options)
-        again = settings + options.command(went, delivery, "--execute", "--resume")
+        again = execution.same_again(row, options, went, "--resume")
         back = options.command(other, delivery, "--execute", "--resume")
         yield Finding(
             f"{name} was left half-way by {who} (going {known.direction}); what it set out to make is {things.told(evidence)}",
@@ -140,7 +139,7 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
         )
     if known.state == "failed":
         said = row.get("error", {}).get("message", "?")
-        again, back = options.command(went, delivery, "--execute"), options.command(other, delivery, "--execute")
+        again, back = execution.same_again(row, options, went), options.command(other, delivery, "--execute")
         yield Finding(
             f"{name} stopped: {said}; what it set out to make is {things.told(evidence)}", (again, back), evidence=evidence
         )

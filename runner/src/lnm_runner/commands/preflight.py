@@ -5,13 +5,14 @@ Exit 0 where nothing fails; warnings are told. Else every failed check is told, 
 
 from __future__ import annotations
 
-from lnm_runner import migrations, mongo, preflight
+from lnm_runner import migrations, mongo
 from lnm_runner.commands import Result
 from lnm_runner.errors import PreflightError, gathered
 from lnm_runner.kit import open_kit
-from lnm_runner.look import Look, Status
 from lnm_runner.options import Options
-from lnm_runner.preflight import Checked
+from lnm_runner.preflight import checks
+from lnm_runner.preflight.checks import Checked
+from lnm_runner.preflight.look import Look, Status
 
 
 def run(options: Options) -> Result:
@@ -22,9 +23,10 @@ def run(options: Options) -> Result:
     kit = open_kit(options.kit_path, options.trusted_keys)
     wanted = tuple(migrations.chosen(kit, options.delivery))
     with mongo.connect(options) as server:
-        look = Look(server, wanted, options.settings)
+        known = tuple(migrations.known(kit))
+        look = Look(server, wanted, options.settings, known, options.delivery, options.again)
         _ = look.is_open  # refuses early where a user is wanted and none was named
-        found = list(preflight.checked(look))
+        found = list(checks.checked(look))
     data: dict[str, object] = {
         "deliveries": list(look.deliveries),
         "database": server.database.name,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lnm_runner import actions, execution, history, ledger, migrations, mongo, roles, undo
+from lnm_runner import actions, execution, history, ledger, migrations, mongo, privileges, undo
 from lnm_runner.commands import Result
 from lnm_runner.commands.apply import details
 from lnm_runner.commands.plan import steps
-from lnm_runner.errors import InputError, PrivilegeError, StillNeededError
+from lnm_runner.errors import InputError, StillNeededError
 from lnm_runner.execution import Job
 from lnm_runner.history import NEVER, Known, Story
 from lnm_runner.kit import open_kit
@@ -49,7 +49,7 @@ def run(options: Options) -> Result:
         said = summary(server, migration, known, plan)
         if not options.execute:
             return Result({**said, "executed": False}, described(migration, known, plan))
-        require_privileges(server, migration)
+        privileges.require(server, f"rollback {migration.delivery}")
         job = Job(server.database, migration, BACK, look, details(kit, migration, options), options)
         execution.require_free(job, known, plan)
         outcome = execution.carry_out(job)
@@ -60,23 +60,6 @@ def run(options: Options) -> Result:
     return Result(
         {**said, "executed": True, "writes": True, "state": outcome.row["state"], "durationMs": outcome.row["durationMs"]}, lines
     )
-
-
-def require_privileges(server: Server, migration: Migration) -> None:
-    """Refuses a user who may write the ledger, as one who applies does, but not take back: it would end half-way.
-
-    Raises: PrivilegeError.
-    """
-    info = server.database.client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
-    stage, held = f"rollback {migration.delivery}", info["authenticatedUserPrivileges"]
-    missing = list(roles.missing(stage, server.database.name, server.topology.value, held))
-    if info["authenticatedUsers"] and missing:
-        names = sorted({need.role for need in missing})
-        raise PrivilegeError(
-            f"this user may not {missing[0].action} on {missing[0].place}, and lacks {len(missing)} privileges of {stage}",
-            hint=f"grant {' and '.join(names)} of runbook/roles/ in the kit; nothing was changed",
-            facts={"missing": [{"resource": dict(need.resource), "action": need.action, "role": need.role} for need in missing]},
-        )
 
 
 def require_last(story: Story, kit: list[Known], migration: Migration) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from lnm_runner import roles
 from lnm_runner.actions import CreateIndexes
+from lnm_runner.history import Known
 from lnm_runner.migrations import Migration
 from lnm_runner.mongo import Database, Document, Server
 from lnm_runner.options import Settings
@@ -43,6 +44,12 @@ class Look:
     migrations: tuple[Migration, ...]
     """Those that are to be applied."""
     settings: Settings
+    kit: tuple[Known, ...]
+    """All that the kit holds, in order."""
+    wanted: str | None
+    """The delivery that was named; None: all of them."""
+    again: Callable[[str], str]
+    """The command that goes on with a delivery."""
 
     @property
     def database(self) -> Database:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lnm_runner.errors import PlanError
-from lnm_runner.look import Finding, Look, Status
+from lnm_runner.preflight.look import Finding, Look, Status
 
 MOST_INDEXES = 64  # of a collection (MongoDB manual, «MongoDB Limits»)
 ENTRY_BYTES = 128  # of a document in an index; measured were 31 (tests/runner/test_preflight.py), and documents differ

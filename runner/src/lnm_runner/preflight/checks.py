@@ -13,9 +13,10 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from lnm_runner import database_checks, mongo, server_checks
+from lnm_runner import mongo
 from lnm_runner.errors import CredentialsError, PlanError, PrivilegeError, RetryableError, RunnerError
-from lnm_runner.look import Finding, Look, Status
+from lnm_runner.preflight import database, runners, server
+from lnm_runner.preflight.look import Finding, Look, Status
 
 
 @dataclass(frozen=True)
@@ -102,20 +103,22 @@ CHECKS = (
     Check(
         "server version",
         {"21-101": COLLMOD, "freeze": FROZEN, "validate": "asks how documents lie on shards (6.0.3)"},
-        server_checks.server_version,
+        server.server_version,
     ),
-    Check("feature version", {"21-101": COLLMOD, "freeze": FROZEN}, server_checks.feature_version),
-    Check("topology", {"21-101": "waits for a majority", "21-102": "writes in transactions"}, server_checks.topology),
-    Check("members", {"21-101": "waits for a majority with every command", "21-102": LAG}, server_checks.members),
-    Check("write concern", {"21-102": "reads what the product has written"}, server_checks.write_concern),
-    Check("privileges", {"21-101": "does nothing that its role does not allow"}, server_checks.privileges),
-    Check("freeze", {"21-101": "writes"}, server_checks.freeze),
-    Check("plan", {"21-101": "changes nothing that it does not understand"}, database_checks.plan, "lnmRead"),
-    Check("indexes", {"21-101": "adds indexes"}, database_checks.indexes, "lnmRead"),
-    Check("disk", {"21-101": "builds indexes"}, database_checks.disk, "lnmRead"),
-    Check("oplog", {"21-102": "writes as many entries as documents"}, server_checks.oplog),
-    Check("clock", {"21-102": "tells lag and age by both clocks", "watch": "the same"}, server_checks.clock),
-    Check("expiry monitor", {"21-101": "lets published events end"}, server_checks.expiry_monitor),
-    Check("operations", {"21-101": "changes collections, and waits for who uses them"}, server_checks.operations),
-    Check("TLS", {"21-101": "sends a password"}, server_checks.tls),
+    Check("feature version", {"21-101": COLLMOD, "freeze": FROZEN}, server.feature_version),
+    Check("topology", {"21-101": "waits for a majority", "21-102": "writes in transactions"}, server.topology),
+    Check("members", {"21-101": "waits for a majority with every command", "21-102": LAG}, server.members),
+    Check("write concern", {"21-102": "reads what the product has written"}, server.write_concern),
+    Check("privileges", {"21-101": "does nothing that its role does not allow"}, server.user),
+    Check("freeze", {"21-101": "writes"}, server.freeze),
+    Check("lease", {"21-101": "works alone", "21-102": "the same"}, runners.free, "lnmRead"),
+    Check("ledger", {"21-101": "goes on over no other story than the kit's", "21-102": "the same"}, runners.story, "lnmRead"),
+    Check("plan", {"21-101": "changes nothing that it does not understand"}, database.plan, "lnmRead"),
+    Check("indexes", {"21-101": "adds indexes"}, database.indexes, "lnmRead"),
+    Check("disk", {"21-101": "builds indexes"}, database.disk, "lnmRead"),
+    Check("oplog", {"21-102": "writes as many entries as documents"}, server.oplog),
+    Check("clock", {"21-102": "tells lag and age by both clocks", "watch": "the same"}, server.clock),
+    Check("expiry monitor", {"21-101": "lets published events end"}, server.expiry_monitor),
+    Check("operations", {"21-101": "changes collections, and waits for who uses them"}, server.operations),
+    Check("TLS", {"21-101": "sends a password"}, server.tls),
 )

@@ -9,14 +9,13 @@ import datetime as dt
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from lnm_runner import mongo, roles
+from lnm_runner import mongo, privileges, roles
 from lnm_runner.errors import TopologyError
-from lnm_runner.look import Finding, Look, Status
 from lnm_runner.mongo import OLDEST, Topology
-from lnm_runner.roles import Need
+from lnm_runner.preflight.look import Finding, Look, Status
 
 BALANCE_VERSION = (6, 0, 3)  # $shardedDataDistribution
 LONGEST_LAG_S = 60  # as the alert LnmMongoOplogLagHigh
@@ -128,34 +127,21 @@ def write_concern(look: Look) -> Finding:
     return Finding(Status.WARN, f"{evidence}: what the product writes can be lost when the primary changes", remedy)
 
 
-def privileges(look: Look) -> Finding:
+def user(look: Look) -> Finding:
     """What the user may do, against the table of the roles."""
     if look.is_open:
         return Finding(Status.WARN, "the server has no access control: everybody may do everything", "switch it on (--auth)")
     kind, name = look.server.topology.value, look.database.name
-    wanted = [need for delivery in look.deliveries for need in roles.missing(delivery, name, kind, look.granted)]
-    if not wanted:
+    lacking = [need for delivery in look.deliveries for need in roles.missing(delivery, name, kind, look.granted)]
+    if not lacking:
         return Finding(Status.OK, f"this user may do all that {', '.join(look.deliveries)} needs")
-    names = list(dict.fromkeys(need.role for need in wanted))
+    names = list(dict.fromkeys(need.role for need in lacking))
     return Finding(
         Status.FAIL,
-        f"this user may not {'; '.join(in_words(wanted))}",
+        f"this user may not {'; '.join(privileges.in_words(lacking))}",
         f"grant {' and '.join(names)} of runbook/roles/, and run create-roles.js of this kit again",
-        {"missing": [as_json(need) for need in wanted]},
+        {"missing": privileges.as_json(lacking)},
     )
-
-
-def in_words(wanted: list[Need]) -> Iterator[str]:
-    """What is missing, the things that the same action and role are about together."""
-    together: dict[tuple[str, str], list[str]] = {}
-    for need in wanted:
-        together.setdefault((need.action, need.role), []).append(need.place)
-    yield from (f"{action} on {', '.join(places)} ({role})" for (action, role), places in together.items())
-
-
-def as_json(need: Need) -> dict[str, Any]:
-    """A privilege that is missing, for a program."""
-    return {"resource": dict(need.resource), "action": need.action, "role": need.role}
 
 
 def freeze(look: Look) -> Finding:

@@ -1,0 +1,1 @@
+"""What a server and a user must be like before anything is changed: `checks` is the table, `look` what the rows look at."""
