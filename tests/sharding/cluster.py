@@ -17,6 +17,7 @@ from bson import MinKey
 from pymongo import MongoClient
 
 from tests.runner import mongod
+from tests.runner.fixtures import Writes
 from tests.runner.mongod import FAST_ELECTION, Mongod
 
 MAJORITY = {"w": "majority", "wtimeout": 15_000}
@@ -113,3 +114,8 @@ def running() -> Cluster:
         made.configure("_configsvrAddShard", f"{name}/{server.address}", name=name)
     made.balance(on=False)
     return made
+
+
+def of_a_client(*seen: Writes) -> list[dict[str, Any]]:
+    """What servers wrote, less what a cluster writes into the database config by itself (config.lockpings, every 30 s)."""
+    return [entry for writes in seen for entry in writes.oplog if not entry["ns"].startswith("config.")]

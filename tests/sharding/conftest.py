@@ -96,3 +96,9 @@ def client_of(uri: str) -> MongoClient[dict[str, Any]]:
     named = parse_uri(uri)["username"]
     password = {"username": named, "password": Path(file).read_text(encoding="utf-8").rstrip("\r\n")} if named and file else {}
     return MongoClient(uri, tz_aware=True, serverSelectionTimeoutMS=5000, **password)
+
+
+@pytest.fixture
+def never_a_real_router(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that change what only the stand-in has."""
+    monkeypatch.delenv("LNM_MONGOS", raising=False)

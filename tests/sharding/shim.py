@@ -129,6 +129,8 @@ class Shim:
             return {"collectionsharded": namespace, "ok": 1.0}
         if sent.name == "balancerStatus":
             return self.cluster.config.client.admin.command("_configsvrBalancerStatus")
+        if sent.name == "connectionStatus":  # a router knows users as its config server does
+            return upstreams.passed_on(self.cluster.config.port, message)
         if sent.name in {"commitTransaction", "abortTransaction"} and session(message) in self.transactions:
             return upstreams.passed_on(self.transactions[session(message)], message)
         return refused(sent)
@@ -269,3 +271,11 @@ def running(cluster: Cluster) -> Iterator[Shim]:
         finally:
             server.shutdown()
             thread.join()
+
+
+OWN_STATE = {"lnm_migrations", "schema_migrations", "lnm_lease"}
+
+
+def ddl(commands: list[Sent]) -> list[Sent]:
+    """Those commands that change a schema, our own state collections apart."""
+    return [sent for sent in commands if sent.name in DDL and sent.collection not in OWN_STATE]
