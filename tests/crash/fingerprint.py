@@ -2,7 +2,7 @@
 
 Counted: kind, options and validator of each collection, its indexes with every field that the server lists and whether they are
 built to the end, its documents by `_id` and by the SHA-256 of their BSON. Not counted: the order of anything but an index's
-keys, UUIDs, the server's own `system.*`. Of the runner's state only what two runs have in common is compared: `state` and
+keys, UUIDs, the server's own `system.*`, and what the options say of a validator where there is none (lnm_runner/undo.py). Of the runner's state only what two runs have in common is compared: `state` and
 `migrationDigest` of a row, but not times, owners and runs.
 """
 
@@ -19,6 +19,8 @@ from pymongo.database import Database
 
 STATE = ("lnm_lease", "lnm_migrations", "schema_migrations")
 COMPARED = ("state", "migrationDigest")
+NO_VALIDATOR = {"validator": {}, "validationLevel": "strict", "validationAction": "error"}
+"""The server's defaults; it keeps the words once there was a validator."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,30 @@ class Fingerprint:
     state: Mapping[str, Mapping[str, Any]]
     """The runner's own: the same, with what is compared of each document."""
 
+    def documents(self, name: str) -> Mapping[str, Any]:
+        """The documents in a collection of the runner's own; none where it is not there."""
+        found: Mapping[str, Any] = self.state.get(name, {}).get("documents", {})
+        return found
+
 
 def fingerprint(database: Database[dict[str, Any]]) -> Fingerprint:
     """Looks at everything."""
     found = {entry["name"]: entry for entry in database.list_collections() if not entry["name"].startswith("system.")}
     collections, state = {}, {}
     for name, entry in sorted(found.items()):
-        seen = {"type": entry["type"], "options": entry["options"], "indexes": indexes(database, name)}
+        seen = {"type": entry["type"], "options": options(entry["options"]), "indexes": indexes(database, name)}
         if name in STATE:
             state[name] = {**seen, "documents": rows(database, name)}
         else:
             collections[name] = {**seen, "documents": documents(database, name)}
     return Fingerprint(collections, state)
+
+
+def options(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a collection, less what says that it has no validator."""
+    if found.get("validator"):
+        return dict(found)
+    return {name: value for name, value in found.items() if value != NO_VALIDATOR.get(name)}
 
 
 def indexes(database: Database[dict[str, Any]], collection: str) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.crash.proxy import Command, Cut, Fault, Moment
+from tests.crash.proxy import Command, Cut, Fault, Moment, Then
 
 STEP_S = 0.02
 
@@ -26,7 +26,7 @@ class Gate:
 
     def __call__(self, command: Command) -> Fault | None:
         """Holds an effect."""
-        return Fault(Moment.BEFORE, lambda: self._hold(command), cut=False) if command.effect else None
+        return Fault(Moment.BEFORE, lambda: self._hold(command), then=Then.PASS) if command.effect else None
 
     def _hold(self, command: Command) -> None:
         """Waits in the thread of the connection.

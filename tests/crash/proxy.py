@@ -15,6 +15,7 @@ import enum
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -41,6 +42,14 @@ class Moment(enum.Enum):
     AFTER = "when the server has answered and the runner does not know"
 
 
+class Then(enum.Enum):
+    """What follows a fault."""
+
+    PASS = "the command goes its way"
+    CUT = "its connection ends, on both sides, with nothing more passed on"
+    STALL = "no byte passes any more, in either direction, on any connection; all of them stay open"
+
+
 @dataclass(frozen=True)
 class Command:
     """A command that the runner sent."""
@@ -60,7 +69,9 @@ class Command:
     def collection(self) -> str:
         """The collection, or nothing for a command of the database or the server."""
         target = self.body.get(self.name)
-        return target if isinstance(target, str) else ""
+        if not isinstance(target, str):
+            return ""
+        return target.partition(".")[2] if self.name == "renameCollection" else target  # which is sent with its database
 
     @property
     def label(self) -> str:
@@ -75,8 +86,8 @@ class Fault:
     moment: Moment
     call: Callable[[], object] = lambda: None
     """Called at that moment, by the thread of the connection: to hold a command is to call what waits."""
-    cut: bool = True
-    """Whether the connection then ends, on both sides, with nothing more passed on."""
+    then: Then = Then.CUT
+    """What follows."""
 
 
 Controller: TypeAlias = Callable[[Command], Fault | None]
@@ -101,11 +112,13 @@ class Proxy:
         """All that came, in order."""
         self.unread: list[str] = []
         """What could not be read; must be empty."""
+        self.stalled_at: float | None = None
+        """Since when nothing passes any more, by the monotonic clock."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._is_over = False
+        self._over = threading.Event()
 
     @property
     def address(self) -> str:
@@ -120,7 +133,7 @@ class Proxy:
 
     def run(self) -> None:
         """Accepts connections until `close`."""
-        while not self._is_over:
+        while not self._over.is_set():
             try:
                 client, _ = self._listener.accept()
             except OSError:
@@ -132,7 +145,7 @@ class Proxy:
 
     def close(self) -> None:
         """Ends everything, and waits until it has ended."""
-        self._is_over = True
+        self._over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept; close alone does not
         self._listener.close()
@@ -154,11 +167,10 @@ class Proxy:
                 return  # the server is gone: so is the connection
             with self._lock:
                 self._open |= {client, server}
-                is_over = self._is_over
             for connection in (client, server):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                while not is_over:
+                while not self._over.is_set():
                     self._exchange(client, server)
             except (Cut, OSError):
                 pass
@@ -176,20 +188,40 @@ class Proxy:
         request = receive(client)
         command = self._seen(*parsed(request))
         fault = self.controller(command)
-        if fault is not None and fault.moment is Moment.BEFORE:
-            befall(fault)
-        server.sendall(request)
-        if fault is not None and fault.moment is Moment.IN_FLIGHT:
-            befall(fault)
+        self._befall(fault, Moment.BEFORE)
+        self._pass_on(server, request)
+        self._befall(fault, Moment.IN_FLIGHT)
         if flags(request) & MORE_TO_COME:
             return  # no answer is wanted
         while True:
             reply = receive(server)
-            if fault is not None and fault.moment is Moment.AFTER:
-                befall(fault)
-            client.sendall(reply)
+            self._befall(fault, Moment.AFTER)
+            self._pass_on(client, reply)
             if not flags(reply) & MORE_TO_COME:
                 return
+
+    def _befall(self, fault: Fault | None, moment: Moment) -> None:
+        """Lets a fault happen, if it is time for it.
+
+        Raises: Cut.
+        """
+        if fault is None or fault.moment is not moment:
+            return
+        fault.call()
+        if fault.then is Then.CUT:
+            raise Cut
+        if fault.then is Then.STALL:
+            self.stalled_at = time.monotonic()
+
+    def _pass_on(self, to: socket.socket, message: bytes) -> None:
+        """Sends a message; where nothing passes any more, it waits for the end of the proxy.
+
+        Raises: Cut, OSError.
+        """
+        if self.stalled_at is not None:
+            self._over.wait()
+            raise Cut
+        to.sendall(message)
 
     def _seen(self, name: str, body: Mapping[str, Any]) -> Command:
         """Numbers a command and keeps it."""
@@ -202,16 +234,6 @@ class Proxy:
 
 class Unread(Exception):  # noqa: N818 - a finding about the test, not an error of the code under test
     """Bytes that are not as the driver was expected to send them."""
-
-
-def befall(fault: Fault) -> None:
-    """Lets a fault happen.
-
-    Raises: Cut.
-    """
-    fault.call()
-    if fault.cut:
-        raise Cut
 
 
 def is_effect(name: str, body: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -61,6 +62,22 @@ def empty(_: Database[dict[str, Any]]) -> None:
 
 
 @dataclass(frozen=True)
+class Direction:
+    """Where a run goes."""
+
+    verb: str
+    """Its command."""
+    user: str
+    """Who may do it."""
+    ends_as: str
+    """The last state in the ledger."""
+
+
+APPLY = Direction("apply", "operator", "applied")
+ROLLBACK = Direction("rollback", "undoer", "rolled-back")
+
+
+@dataclass(frozen=True)
 class Bench:
     """A server, and the program to be hurt on it."""
 
@@ -69,11 +86,14 @@ class Bench:
     kit: Kit
 
     @contextlib.contextmanager
-    def database(self, start: Callable[[Database[dict[str, Any]]], None]) -> Iterator[Patient]:
-        """A database of its own, filled, while the block runs."""
+    def database(self, start: Callable[[Database[dict[str, Any]]], None], direction: Direction = APPLY) -> Iterator[Patient]:
+        """A database of its own, filled, while the block runs; applied, where a run is to take that back."""
         with fresh_site(self.server, self.kit) as site:
             start(site.database)
-            yield Patient(site, operators(self.program, self.kit, site))
+            patient = Patient(site, operators(self.program, self.kit, site))
+            if direction is ROLLBACK:
+                patient.lnm.apply()
+            yield patient
 
 
 @dataclass(frozen=True)
@@ -94,11 +114,13 @@ class Patient:
         uri = self.site.uri(user).replace(self.site.server.address, proxy.address)
         return uri.replace(f"&{self.site.server.tls}", "") if self.site.server.tls else uri
 
-    def start(self, proxy: Proxy, *arguments: str, **variables: str | None) -> subprocess.Popen[str]:
-        """Starts an apply through a proxy."""
-        uri = self.plain_uri(proxy)
+    def start(
+        self, proxy: Proxy, *arguments: str, direction: Direction = APPLY, **variables: str | None
+    ) -> subprocess.Popen[str]:
+        """Starts a run through a proxy."""
+        uri = self.plain_uri(proxy, direction.user)
         environment = {"CONCELIER_MONGO_URI": f"{uri}&directConnection=true&serverSelectionTimeoutMS=2000", **variables}
-        return self.lnm.start(*command(self.lnm, *arguments), **environment)
+        return self.lnm.start(*command(self.lnm, *arguments, direction=direction), **environment)
 
     def answer(self, runner: subprocess.Popen[str]) -> Answer:
         """Waits for the end of a run, which prints neither a traceback nor a secret."""
@@ -114,43 +136,73 @@ class Patient:
 
     def end_transactions(self) -> None:
         """What the server does after transactionLifetimeLimitSeconds, 60: a connection that is lost ends no transaction."""
-        self.site.server.client.admin.command({"killAllSessions": [{"user": "operator", "db": self.site.database.name}]})
+        users = [{"user": direction.user, "db": self.site.database.name} for direction in (APPLY, ROLLBACK)]
+        self.site.server.client.admin.command({"killAllSessions": users})
 
     def let_time_pass(self) -> None:
         """A minute is over for a runner that is gone: its lease has run out, and the server has ended its transaction."""
         let_the_lease_run_out(self.site)
         self.end_transactions()
 
-    def go_on(self) -> None:
+    def go_on(self, direction: Direction = APPLY) -> None:
         """What the operator does after a runner is gone: waits until its lease has run out, and resumes.
 
         A lease that was on its way when its runner was killed may be taken after time has passed: then it has to pass again.
         """
-        answers = [self.resumed()]
+        answers = [self.resumed(direction)]
         while answers[-1].exit_code == LOCKED and len(answers) < ATTEMPTS:
-            answers.append(self.resumed())
+            answers.append(self.resumed(direction))
         assert answers[-1].exit_code == 0, answers[-1].stderr
 
-    def resumed(self) -> Answer:
+    def resumed(self, direction: Direction) -> Answer:
         """Time passes, and the operator resumes."""
         self.let_time_pass()
-        return self.answer(self.lnm.start(*command(self.lnm, "--resume")))
+        return self.run(*command(self.lnm, "--resume", direction=direction))
 
-    def assert_converged(self, wanted: Fingerprint) -> None:
-        """The end is that of a run that nobody disturbed, nothing is there twice, and a further apply writes nothing."""
+    def turn(self, direction: Direction) -> None:
+        """What an operator does who wants to go in a direction after a runner is gone: all that `lnm doctor` says, and no more."""
+        for _ in range(ATTEMPTS):
+            self.let_time_pass()
+            advised = self.advised(direction)
+            answer = self.run(*advised)
+            assert answer.exit_code in {0, LOCKED}, f"{advised}: {answer.stderr}"
+            if answer.exit_code == 0 and advised[0] == direction.verb:
+                return
+        pytest.fail(f"following lnm doctor does not {direction.verb}")
+
+    def advised(self, direction: Direction) -> tuple[str | Path, ...]:
+        """The command of `lnm doctor` in a direction; else the first that it says; the plain one where nothing is wrong."""
+        answer = self.run("doctor", "--json", "--kit", self.lnm.kit.folder)
+        said = [tuple(shlex.split(line)[1:]) for finding in answer.json["findings"] for line in finding["commands"]]
+        wanted = [words for words in said if words[0] == direction.verb]
+        return [*wanted, *said, command(self.lnm, direction=direction)][0]
+
+    def run(self, *arguments: str | Path) -> Answer:
+        """Runs the program as the user who may, to its end."""
+        user = ROLLBACK.user if arguments[0] == ROLLBACK.verb else APPLY.user
+        return self.answer(self.lnm.start(*arguments, CONCELIER_MONGO_URI=self.site.uri(user)))
+
+    def assert_converged(self, wanted: Fingerprint, direction: Direction = APPLY) -> None:
+        """The end is that of a run that nobody disturbed, nothing is there twice, and a further run writes nothing.
+
+        What was taken back is as before the first run, whose ledger knew nothing: all that is wanted of this one is that it
+        says so, if it says anything.
+        """
         found = self.fingerprint()
         assert found.collections == wanted.collections
-        assert found.state == wanted.state
-        assert {row["state"] for row in found.state["lnm_migrations"]["documents"].values()} == {"applied"}
+        if direction is APPLY:
+            assert found.state == wanted.state
+        assert {row["state"] for row in found.documents("lnm_migrations").values()} <= {direction.ends_as}
+        assert direction is APPLY or not found.documents("schema_migrations")
         with watched(self.site.server) as writes:
-            self.lnm.apply()
+            assert self.run(*command(self.lnm, direction=direction)).exit_code == 0
         assert writes.opcounters == {"insert": 0, "update": 0, "delete": 0}
         assert writes.oplog == []
 
 
-def command(lnm: Lnm, *arguments: str) -> tuple[str | Path, ...]:
-    """An apply as an operator types it."""
-    return ("apply", "21-101", "--execute", "--kit", lnm.kit.folder, *arguments)
+def command(lnm: Lnm, *arguments: str, direction: Direction = APPLY) -> tuple[str | Path, ...]:
+    """A run as an operator types it."""
+    return (direction.verb, "21-101", "--execute", "--kit", lnm.kit.folder, *arguments)
 
 
 @dataclass(frozen=True)
@@ -164,10 +216,10 @@ class Uninterrupted:
     end: Fingerprint = field(repr=False)
 
 
-def uninterrupted(bench: Bench, start: Callable[[Database[dict[str, Any]]], None]) -> Uninterrupted:
+def uninterrupted(bench: Bench, start: Callable[[Database[dict[str, Any]]], None], direction: Direction = APPLY) -> Uninterrupted:
     """Runs it once from a start."""
-    with bench.database(start) as patient, patient.proxy() as proxy:
-        answer = patient.answer(patient.start(proxy))
+    with bench.database(start, direction) as patient, patient.proxy() as proxy:
+        answer = patient.answer(patient.start(proxy, direction=direction))
         assert answer.exit_code == 0, answer.stderr
         changed = {command.collection for command in proxy.commands if command.effect and command.collection}
         return Uninterrupted(proxy.effects, changed, patient.fingerprint())

@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash import cluster, runs, small_disk
 from tests.crash.cluster import Cluster
-from tests.crash.proxy import Command, Fault, Moment
+from tests.crash.proxy import Command, Fault, Moment, Then
 from tests.crash.runs import Bench, Uninterrupted, half_made
 from tests.crash.small_disk import SmallDisk
 from tests.runner.installed import Answer
@@ -54,7 +54,7 @@ def full_at(bench: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterr
     number = undisturbed.effects.index(label) + 1
 
     def controller(command: Command) -> Fault | None:
-        return Fault(Moment.BEFORE, disk.fill, cut=False) if command.effect == number else None
+        return Fault(Moment.BEFORE, disk.fill, then=Then.PASS) if command.effect == number else None
 
     with bench.database(half_made) as patient:
         try:

@@ -6,20 +6,20 @@ a command a second time and no third, hence the cuts that come twice.
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
 
 from tests.crash import runs
+from tests.crash.points import WORKERS, Point, each, points
 from tests.crash.proxy import Command, Controller, Fault, Moment
-from tests.crash.runs import IS_EXHAUSTIVE, Bench, Uninterrupted, half_made
+from tests.crash.runs import Bench, Uninterrupted, half_made
 
-WORKERS = 2  # each tries its share of the points
 LOST = {"RetryableError": 10, "StoppedError": 3}
 """What a run may say that the network has ended: `{type: exit code}`."""
-SHORT_LEASE_S = "3"
+SHORT_LEASE_S = 3
 
 pytestmark = pytest.mark.mongod
 
@@ -63,25 +63,18 @@ def undisturbed(bench: Bench) -> Uninterrupted:
     return runs.uninterrupted(bench, half_made)
 
 
-def points(effects: list[str]) -> list[tuple[int, str]]:
-    """Where to cut, and how: each effect in each way, or each in one."""
-    numbers, ways = range(1, len(effects) + 1), list(CUTS)
-    if IS_EXHAUSTIVE:
-        return list(itertools.product(numbers, ways))
-    return [(number, ways[number % len(ways)]) for number in numbers]
-
-
 def expected(way: str) -> dict[str, int]:
     """What a run may say. Cut for good within a transaction it tries until its lease has run out, and then says that."""
     return {**LOST, "LeaseLostError": 9} if way == "for good" else LOST
 
 
-def cut_at(bench: Bench, undisturbed: Uninterrupted, number: int, way: str) -> None:
+def cut_at(bench: Bench, undisturbed: Uninterrupted, point: Point[str]) -> None:
     """Cuts a run at one point, looks how it ends, goes on, and looks again."""
+    way, number = point.way, point.number
     with bench.database(half_made) as patient:
         with patient.proxy(CUTS[way](number)) as proxy:
             answer = patient.answer(
-                patient.start(proxy, "--json", LNM_LEASE_SECONDS=SHORT_LEASE_S if way == "for good" else None)
+                patient.start(proxy, "--json", LNM_LEASE_SECONDS=str(SHORT_LEASE_S) if way == "for good" else None)
             )
         assert proxy.effects[:number] == undisturbed.effects[:number], "the point was not reached"
         if answer.exit_code != 0:
@@ -95,14 +88,7 @@ def cut_at(bench: Bench, undisturbed: Uninterrupted, number: int, way: str) -> N
 def test_a_network_that_is_cut_at_any_effect_loses_nothing_and_doubles_nothing(
     bench: Bench, undisturbed: Uninterrupted, share: int, subtests: pytest.Subtests
 ) -> None:
-    tried = points(undisturbed.effects)[share::WORKERS]
-    done = 0
-    for number, way in tried:
-        with subtests.test(f"{number}: {undisturbed.effects[number - 1]}, cut {way}"):
-            cut_at(bench, undisturbed, number, way)
-            done += 1
-    print(f"cut and gone on: {done} of {len(tried)} points, of {len(undisturbed.effects)} effects")
-    assert done == len(tried)
+    each(points(undisturbed, tuple(CUTS)), share, subtests, functools.partial(cut_at, bench, undisturbed))
 
 
 def test_a_write_whose_answer_is_lost_once_is_not_seen_by_the_operator(bench: Bench, undisturbed: Uninterrupted) -> None:

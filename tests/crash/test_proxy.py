@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pymongo
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from tests.crash.fingerprint import fingerprint
-from tests.crash.proxy import Command, Controller, Fault, Moment, Proxy
+from tests.crash.proxy import Command, Controller, Fault, Moment, Proxy, Then
 from tests.crash.runs import Bench, Patient, empty, half_made
 
 pytestmark = pytest.mark.mongod
@@ -69,6 +70,21 @@ def test_a_cut_takes_the_connection_and_the_server_has_the_command_or_not(bench:
         assert patient.site.database["a"].count_documents({}) == there
 
 
+@pytest.mark.parametrize(("moment", "there"), [(Moment.BEFORE, 0), (Moment.AFTER, 1)], ids=["before", "after"])
+def test_a_stall_takes_no_connection_and_lets_nothing_pass_on_any(bench: Bench, moment: Moment, there: int) -> None:
+    controller = at("insert a", Fault(moment, then=Then.STALL))
+    with bench.database(empty) as patient, patient.proxy(controller) as proxy, client(patient, proxy) as mongo:
+        database = mongo[patient.site.database.name]
+        for write in (database["a"].insert_one, database["b"].insert_one):
+            with pymongo.timeout(1), pytest.raises(NetworkTimeout):
+                write({"_id": 1})
+
+        assert patient.site.database["a"].count_documents({}) == there
+        assert patient.site.database["b"].count_documents({}) == 0
+        with pymongo.timeout(1):
+            mongo.close()
+
+
 def test_the_driver_writes_once_whatever_was_cut_once(bench: Bench) -> None:
     controller = at("insert a", Fault(Moment.AFTER))
     with bench.database(empty) as patient, patient.proxy(controller) as proxy, client(patient, proxy) as mongo:
@@ -85,7 +101,7 @@ def test_a_command_may_be_held(bench: Bench) -> None:
         arrived.set()
         released.wait(30)
 
-    controller = at("insert a", Fault(Moment.BEFORE, wait, cut=False))
+    controller = at("insert a", Fault(Moment.BEFORE, wait, then=Then.PASS))
     with bench.database(empty) as patient, patient.proxy(controller) as proxy, client(patient, proxy) as mongo:
         thread = threading.Thread(target=mongo[patient.site.database.name]["a"].insert_one, args=({},))
         thread.start()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.crash import runs
-from tests.crash.proxy import Command, Controller, Fault, Moment
+from tests.crash.proxy import Command, Controller, Fault, Moment, Then
 from tests.crash.runs import ID, IS_EXHAUSTIVE, Bench, Uninterrupted, empty
 from tests.migrations.table_21_101 import INDEXES
 
@@ -34,7 +34,7 @@ def at_the_door() -> Controller:
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(PATIENCE_S)
 
-    return lambda command: Fault(Moment.BEFORE, wait, cut=False) if command.effect == 1 else None
+    return lambda command: Fault(Moment.BEFORE, wait, then=Then.PASS) if command.effect == 1 else None
 
 
 def as_it_comes() -> Controller:

@@ -165,4 +165,6 @@ def test_an_apply_over_a_rollback_that_was_stopped_hides_no_document(lnm: Lnm, s
     error = lnm.apply("--resume", "--json", wanted=2).json["error"]
 
     assert "lnm_undo_lnm_object_map is left of a rollback" in error["message"]
+    (finding,) = lnm("doctor", "--json", wanted=2).json["findings"]
+    assert [command.split()[1] for command in finding["commands"]] == ["rollback"], "doctor names what would be refused"
     assert "lnm_object_map" not in names(site)

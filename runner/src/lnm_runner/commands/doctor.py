@@ -113,7 +113,7 @@ def found(database: Database, options: Options, kit: list[Known] | None, *, is_h
         is_going_back |= known.state in {"applying", "failed"} and known.direction != UP
         yield from of_row(database, known, options, is_held=is_held)
     if not is_going_back:
-        for name in sorted(database.list_collection_names(filter={"name": {"$in": list(roles.TWINS)}})):
+        for name in twins(database):
             count = database[name].count_documents({})
             yield Finding(
                 f"{name} is left of a rollback and holds {count} documents",
@@ -134,14 +134,16 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
         back = options.command(other, delivery, "--execute", "--resume")
         yield Finding(
             f"{name} was left half-way by {who} (going {known.direction}); what it set out to make is {things.told(evidence)}",
-            (again, back),
+            gone_on(database, went, again, back),
             evidence=evidence,
         )
     if known.state == "failed":
         said = row.get("error", {}).get("message", "?")
         again, back = execution.same_again(row, options, went), options.command(other, delivery, "--execute")
         yield Finding(
-            f"{name} stopped: {said}; what it set out to make is {things.told(evidence)}", (again, back), evidence=evidence
+            f"{name} stopped: {said}; what it set out to make is {things.told(evidence)}",
+            gone_on(database, went, again, back),
+            evidence=evidence,
         )
     if (known.state == "applied") != known.is_published and known.state in {"applied", "rolled-back"}:
         has = "has its row" if known.is_published else "has no row of it"
@@ -155,3 +157,13 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
             (options.command("apply", delivery, "--execute"),),
             evidence=missing,
         )
+
+
+def gone_on(database: Database, went: str, again: str, back: str) -> tuple[str, ...]:
+    """The commands that go on; none applies while a rollback has a collection out of sight, as that is refused."""
+    return (again,) if went == "rollback" and twins(database) else (again, back)
+
+
+def twins(database: Database) -> list[str]:
+    """The collections that a rollback has renamed, and neither dropped nor named back."""
+    return sorted(database.list_collection_names(filter={"name": {"$in": list(roles.TWINS)}}))
