@@ -17,7 +17,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, PyMongoError
 
+from tests.crash.runs import Bench
 from tests.runner import mongod
+from tests.runner.kits import Kit
 from tests.runner.mongod import FAST_ELECTION, READY_S, ROOT
 
 NAME = "crash"
@@ -31,6 +33,8 @@ class Member:
     port: int
     within: tuple[str, ...]
     """The command that starts it elsewhere."""
+    options: tuple[str, ...]
+    """What it is started with beside the rest."""
     process: subprocess.Popen[bytes]
 
     @property
@@ -94,7 +98,7 @@ class Cluster:
 
     def restart(self, member: Member) -> None:
         """Starts a member that was killed, and waits until it has caught up."""
-        member.process = start(member.folder, member.port, self.key, member.within)
+        member.process = start(member.folder, member.port, self.key, member.within, member.options)
         self.wait_until_all_are_there()
 
     def wait_until_all_are_there(self) -> None:
@@ -118,13 +122,13 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start(folder: Path, port: int, key: Path, within: Sequence[str]) -> subprocess.Popen[bytes]:
+def start(folder: Path, port: int, key: Path, within: Sequence[str], options: Sequence[str]) -> subprocess.Popen[bytes]:
     """Starts one member."""
-    return mongod.start(folder, port, "--replSet", NAME, "--oplogSize", "64", "--keyFile", str(key), within=within)
+    return mongod.start(folder, port, "--replSet", NAME, "--oplogSize", "64", "--keyFile", str(key), *options, within=within)
 
 
 @contextlib.contextmanager
-def running(folder: Path, size: int, within: Sequence[str] = ()) -> Iterator[Cluster]:
+def running(folder: Path, size: int, within: Sequence[str] = (), options: Sequence[str] = ()) -> Iterator[Cluster]:
     """A replica set of so many members while the block runs; member n keeps its data in `<folder>/<n>/data`."""
     key = folder / "key"
     key.write_bytes(base64.b64encode(os.urandom(96)))
@@ -133,7 +137,7 @@ def running(folder: Path, size: int, within: Sequence[str] = ()) -> Iterator[Clu
     for number in range(size):
         home, port = folder / str(number), mongod.free_port()
         home.mkdir(exist_ok=True)
-        members.append(Member(home, port, tuple(within), start(home, port, key, within)))
+        members.append(Member(home, port, tuple(within), tuple(options), start(home, port, key, within, options)))
     first = members[0]
     with mongod.direct(first.port) as client:
         for member in members:
@@ -153,3 +157,9 @@ def running(folder: Path, size: int, within: Sequence[str] = ()) -> Iterator[Clu
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="module")
+def bench_of_its_own(replica_set: Cluster, program: Path, kit: Kit) -> Bench:
+    """The program, to be hurt on the replica set that a test module has for itself: its fixture `replica_set`."""
+    return Bench(replica_set, program, kit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,6 @@ from tests.crash.proxy import Command, Fault, Moment, Then
 from tests.crash.runs import Bench, Uninterrupted, half_made
 from tests.crash.small_disk import SmallDisk
 from tests.runner.installed import Answer
-from tests.runner.kits import Kit
 
 MIB = 1 << 20
 SIZE = 400 * MIB  # journal files are made in full, 100 MiB each
@@ -31,25 +29,19 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
 
 
 @pytest.fixture(scope="module")
-def alone(disk: SmallDisk) -> Iterator[Cluster]:
+def replica_set(disk: SmallDisk) -> Iterator[Cluster]:
     """A replica set of one, on it."""
     with cluster.running(disk.folder.parent.parent, 1, disk.within) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def bench_on_it(alone: Cluster, program: Path, kit: Kit) -> Bench:
-    """The program, to be hurt on it."""
-    return Bench(alone, program, kit)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(bench_on_it: Bench) -> Uninterrupted:
+def undisturbed(bench_of_its_own: Bench) -> Uninterrupted:
     """A run with space enough."""
-    return runs.uninterrupted(bench_on_it, half_made)
+    return runs.uninterrupted(bench_of_its_own, half_made)
 
 
-def full_at(bench: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterrupted, label: str) -> Answer:
+def full_at(bench: Bench, replica_set: Cluster, disk: SmallDisk, undisturbed: Uninterrupted, label: str) -> Answer:
     """Applies with a disk that is full from an effect on, restarts the server with space, goes on, and looks; returns the answer."""
     number = undisturbed.effects.index(label) + 1
 
@@ -63,7 +55,7 @@ def full_at(bench: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterr
         finally:
             disk.make_space()
         assert proxy.effects[:number] == undisturbed.effects[:number], "the point was not reached"
-        alone.kill_and_restart()
+        replica_set.kill_and_restart()
         patient.go_on()
         patient.assert_converged(undisturbed.end)
     return answer
@@ -77,15 +69,15 @@ def assert_is_told(answer: Answer) -> None:
 
 
 def test_a_disk_that_becomes_full_is_told_and_with_space_again_it_goes_on(
-    bench_on_it: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterrupted, subtests: pytest.Subtests
+    bench_of_its_own: Bench, replica_set: Cluster, disk: SmallDisk, undisturbed: Uninterrupted, subtests: pytest.Subtests
 ) -> None:
     """One test, so that there is one disk: two processes would make two."""
     for label in FULL_AT:
         with subtests.test(label):
-            assert_is_told(full_at(bench_on_it, alone, disk, undisturbed, label))
+            assert_is_told(full_at(bench_of_its_own, replica_set, disk, undisturbed, label))
 
 
 def test_a_disk_that_is_full_from_the_start_is_told(
-    bench_on_it: Bench, alone: Cluster, disk: SmallDisk, undisturbed: Uninterrupted
+    bench_of_its_own: Bench, replica_set: Cluster, disk: SmallDisk, undisturbed: Uninterrupted
 ) -> None:
-    assert_is_told(full_at(bench_on_it, alone, disk, undisturbed, undisturbed.effects[0]))
+    assert_is_told(full_at(bench_of_its_own, replica_set, disk, undisturbed, undisturbed.effects[0]))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from tests.crash import cluster, runs
 from tests.crash.cluster import Cluster
 from tests.crash.runs import Bench, Patient, Uninterrupted, half_made, oid
 from tests.runner.hold import wait_for_operation
-from tests.runner.kits import Kit
 
 DOCUMENTS = 40_000
 BATCH = 10_000
@@ -28,22 +26,16 @@ pytestmark = pytest.mark.mongod
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The one replica set of these tests."""
     with cluster.running(tmp_path_factory.mktemp("three"), 3) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def bench_of_three(three: Cluster, program: Path, kit: Kit) -> Bench:
-    """The program, to be hurt on it."""
-    return Bench(three, program, kit)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(bench_of_three: Bench) -> Uninterrupted:
+def undisturbed(bench_of_its_own: Bench) -> Uninterrupted:
     """A run in which nothing happens to the primary."""
-    with bench_of_three.database(large) as patient:
+    with bench_of_its_own.database(large) as patient:
         patient.lnm.apply()
         return Uninterrupted([], set(), patient.fingerprint())
 
@@ -113,9 +105,9 @@ DISTURBANCES: dict[str, Callable[[Cluster], object]] = {
 
 
 def test_a_primary_that_changes_during_a_build_loses_nothing_and_doubles_nothing(
-    bench_of_three: Bench, three: Cluster, undisturbed: Uninterrupted, subtests: pytest.Subtests
+    bench_of_its_own: Bench, replica_set: Cluster, undisturbed: Uninterrupted, subtests: pytest.Subtests
 ) -> None:
     """One test, so that there is one cluster: two processes would make two."""
     for name, disturb in DISTURBANCES.items():
         with subtests.test(name):
-            disturbed(bench_of_three, undisturbed, functools.partial(disturb, three))
+            disturbed(bench_of_its_own, undisturbed, functools.partial(disturb, replica_set))
