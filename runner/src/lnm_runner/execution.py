@@ -184,6 +184,7 @@ def watching(job: Job, action: Action) -> contextlib.AbstractContextManager[None
 
 def ended(run: Run, err: BaseException) -> BaseException:
     """Writes `failed` and returns the error to raise: the first one, even where the ledger cannot be written."""
+    in_doubt = run.lease.committing.is_set()  # the last write may be done, and the answer to it lost
     if isinstance(err, LeaseLostError):
         return err
     if isinstance(err, PyMongoError):
@@ -197,7 +198,13 @@ def ended(run: Run, err: BaseException) -> BaseException:
         note = "the ledger says `failed`; what was done is done, and the same command again goes on"
     except (PyMongoError, RunnerError) as second:
         second_said = mongo.translated(second) if isinstance(second, PyMongoError) else second
-        note = f"the ledger could not be written and still says `applying` ({second_said.message}): look with lnm doctor"
+        in_doubt |= run.lease.committing.is_set()
+        says = (
+            "may say `applying`, or be at its end: lnm status tells"
+            if in_doubt
+            else "still says `applying`: look with lnm doctor"
+        )
+        note = f"the ledger could not be written ({second_said.message}), and {says}"
     if not isinstance(err, PyMongoError | RunnerError):
         return err
     kind = RetryableError if isinstance(found, RetryableError) else StoppedError

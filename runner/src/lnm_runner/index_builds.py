@@ -20,6 +20,7 @@ from lnm_runner.progress import Progress
 
 ASK_EVERY_S = 0.5
 LONGEST_ANSWER_S = 5
+PARTING_S = 1  # a lease that is lost is no longer waited for
 
 
 def built(database: Database, collection: str) -> tuple[int, int] | None:
@@ -45,7 +46,7 @@ def watched(database: Database, collection: str, progress: Progress) -> Iterator
         yield
     finally:
         over.set()
-        thread.join(timeout=LONGEST_ANSWER_S)
+        thread.join(timeout=PARTING_S)
         progress.wipe()
 
 
@@ -58,5 +59,5 @@ def follow(database: Database, collection: str, progress: Progress, over: thread
                 found = built(database, collection)
         except PyMongoError:
             return
-        if found:
+        if found and not over.is_set():
             progress.show(f"  building on {collection}", *found, time.monotonic() - began)

@@ -32,7 +32,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from lnm_runner.errors import LeaseLostError, LedgerError, LockedError, RetryableError, RunnerError
-from lnm_runner.mongo import Database
+from lnm_runner.mongo import PARTING_S, Database
 
 COLLECTION = "lnm_lease"
 RUNNER = "runner"
@@ -60,6 +60,10 @@ class Lease:
     """Set once this process knows that it is gone."""
     unanswered: threading.Event = field(default_factory=threading.Event)
     """Set while the server does not answer when it is to be renewed."""
+    committing: threading.Event = field(default_factory=threading.Event)
+    """Set while a transaction is being committed; where it stays so, nobody here knows whether it was."""
+    asked_at: float = field(default_factory=time.monotonic)
+    """When it was asked for, by the clock of this process: it never lasts longer here than for the server."""
 
     @property
     def run(self) -> str:
@@ -87,8 +91,9 @@ class Lease:
         return self.database[COLLECTION].update_one(held, renewed).matched_count == 1
 
     def release(self) -> None:
-        """Lets it go, as far as it is held."""
-        self.database[COLLECTION].update_one(self.mine, [{"$set": {"releasedAt": "$$NOW", "expiresAt": "$$NOW"}}])
+        """Lets it go, as far as it is held; after its time it has run out in any case."""
+        with pymongo.timeout(min(self.lasts_s, SLACK_S)):
+            self.database[COLLECTION].update_one(self.mine, [{"$set": {"releasedAt": "$$NOW", "expiresAt": "$$NOW"}}])
 
     def fence(self, partition: str) -> None:
         """Claims a partition of the work: from here on no transaction of an earlier epoch in it can be committed.
@@ -131,17 +136,22 @@ class Lease:
         """
 
         def fenced(session: ClientSession) -> T:
+            self.committing.clear()
             mine = {"_id": f"fence:{partition}", "epoch": self.epoch}
             if not self.database[COLLECTION].update_one(mine, {"$inc": {"writes": Int64(1)}}, session=session).matched_count:
                 raise gone(self)
-            return work(session)
+            done = work(session)
+            self.committing.set()
+            return done
 
         with self.database.client.start_session() as session:
-            return session.with_transaction(
+            committed = session.with_transaction(
                 fenced,
                 read_concern=ReadConcern("snapshot"),
                 write_concern=WriteConcern("majority", j=True),
             )
+        self.committing.clear()
+        return committed
 
 
 def later(seconds: float) -> dict[str, Any]:
@@ -170,8 +180,14 @@ def holder(database: Database) -> Mapping[str, Any] | None:
 def acquire(database: Database, purpose: str, *, lasts_s: float, say: Callable[[str], None] = lambda _: None) -> Lease:
     """Takes the lease if it is free.
 
-    Raises: LockedError that names its holder.
+    Raises: LockedError that names its holder; PyMongoError, also where the server does not answer in the time of the lease.
     """
+    with pymongo.timeout(max(lasts_s, SLACK_S)):
+        return asked(database, purpose, lasts_s=lasts_s, say=say)
+
+
+def asked(database: Database, purpose: str, *, lasts_s: float, say: Callable[[str], None]) -> Lease:
+    """The same, for as long as it takes."""
     owner = {"host": platform.node(), "pid": os.getpid(), "run": uuid.uuid4().hex}
     # higher than any that was ever seen here: the document of the lease may have been removed by hand, the fences have not
     claimed = [row["epoch"] for row in database[COLLECTION].find({"epoch": {"$type": "number"}}, {"epoch": 1})]
@@ -190,12 +206,13 @@ def acquire(database: Database, purpose: str, *, lasts_s: float, say: Callable[[
         {"$set": {name: {"$cond": ["$free", value, f"${name}"]} for name, value in taken.items()}},
         {"$unset": "free"},
     ]
+    asked_at = time.monotonic()
     row = database[COLLECTION].find_one_and_update({"_id": RUNNER}, update, upsert=True, return_document=ReturnDocument.AFTER)
     if row is None:
         raise RunnerError(f"{COLLECTION}: an upsert has returned nothing")
     if row.get("owner") != owner:
         raise locked(holder(database) or row)
-    return Lease(database, int(row["epoch"]), owner, lasts_s, say)
+    return Lease(database, int(row["epoch"]), owner, lasts_s, say, asked_at=asked_at)
 
 
 def acquired(database: Database, purpose: str, *, lasts_s: float, wait_s: float, say: Callable[[str], None]) -> Lease:
@@ -237,9 +254,12 @@ def held(
 def renewed(lease: Lease) -> Iterator[None]:
     """Renews a lease in a thread; where that fails for too long, the main thread gets a LeaseLostError wherever it is."""
     over = threading.Event()
+    parting = contextlib.ExitStack()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if lease.lost.is_set() and not over.is_set():
+            # what the driver sends yet, as that a transaction is over, may find no answer: that ends it, too
+            parting.enter_context(pymongo.timeout(PARTING_S))
             raise gone(lease)
 
     main = threading.main_thread().ident
@@ -247,7 +267,8 @@ def renewed(lease: Lease) -> Iterator[None]:
     before = signal.signal(signal.SIGUSR1, stop)
     thread.start()
     try:
-        yield
+        with parting:
+            yield
     finally:
         over.set()
         thread.join(timeout=lease.lasts_s)
@@ -256,7 +277,7 @@ def renewed(lease: Lease) -> Iterator[None]:
 
 def keep(lease: Lease, over: threading.Event, main: int | None) -> None:
     """Renews until it is over; the last success counts from before it was sent, so that it never lasts longer here than there."""
-    until = time.monotonic() + lease.lasts_s
+    until = lease.asked_at + lease.lasts_s
     while not over.wait(min(lease.lasts_s / RENEWALS, max(until - time.monotonic(), 0))):
         sent, is_held = time.monotonic(), sent_in_time(lease, until)
         until = sent + lease.lasts_s if is_held else until
@@ -284,9 +305,11 @@ def gone(lease: Lease) -> LeaseLostError:
     lease.lost.set()
     unanswered = f"MongoDB did not answer for {lease.lasts_s:g} s, so that it has run out"
     why = unanswered if lease.unanswered.is_set() else "it ran out, or another runner has taken it over"
+    in_doubt = lease.unanswered.is_set() or lease.committing.is_set()
+    last = "what it sent last may be done, or not: lnm status tells" if in_doubt else "nothing more was written by this one"
     return LeaseLostError(
         f"this runner no longer holds the lease (epoch {lease.epoch}): {why}",
-        hint="nothing more was written by this one; look: lnm doctor",
+        hint=f"{last}; look: lnm doctor",
         facts={"epoch": lease.epoch},
     )
 

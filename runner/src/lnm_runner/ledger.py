@@ -164,7 +164,7 @@ def finish(run: Run, state: str, outcome: Mapping[str, Any]) -> dict[str, Any]:
     def write(session: ClientSession) -> dict[str, Any]:
         row = database[LEDGER].find_one_and_update(mine, update, return_document=ReturnDocument.AFTER, session=session)
         if row is None:
-            raise LedgerError(f"{LEDGER}: the row {run.migration} was changed by hand meanwhile", hint="look: lnm doctor")
+            raise LedgerError(f"{LEDGER}: the row {run.migration} is no longer as this run left it", hint="look: lnm doctor")
         if state == "applied":
             publish(run, session)
         if state == "rolled-back":

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pymongo
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from pymongo import MongoClient
@@ -48,6 +49,8 @@ from lnm_runner.options import Options
 Document: TypeAlias = dict[str, Any]
 Database: TypeAlias = DriverDatabase[Document]
 
+PARTING_S = 1
+"""How long the driver may take to part from a server, whatever that one does."""
 SELECTION_TIMEOUT_MS = 10_000  # the driver's own is 30 s; a URI may say otherwise
 LONGEST_SERVER_MESSAGE = 400  # characters
 
@@ -218,6 +221,12 @@ def connect(options: Options) -> Iterator[Server]:
         hint = "look at the collections lnm_lease, lnm_migrations and schema_migrations; restore them from the backup"
         raise LedgerError(f"a document of the database cannot be read ({type(err).__name__})", hint=hint) from err
     finally:
+        close(client)
+
+
+def close(client: MongoClient[Document]) -> None:
+    """Closes the client; a server that does not answer is not waited for to end the sessions, as it does so by itself."""
+    with pymongo.timeout(PARTING_S):
         client.close()
 
 
