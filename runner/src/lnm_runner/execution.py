@@ -16,7 +16,7 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from lnm_runner import index_builds, lease, ledger, mongo, things
+from lnm_runner import driver_errors, index_builds, lease, ledger, things
 from lnm_runner.actions import Action, CreateIndexes
 from lnm_runner.durations import Score, in_words, together
 from lnm_runner.errors import (
@@ -188,7 +188,7 @@ def ended(run: Run, err: BaseException) -> BaseException:
     if isinstance(err, LeaseLostError):
         return err
     if isinstance(err, PyMongoError):
-        found: RunnerError = mongo.translated(err)
+        found: RunnerError = driver_errors.translated(err)
     elif isinstance(err, RunnerError):
         found = err
     else:
@@ -197,7 +197,7 @@ def ended(run: Run, err: BaseException) -> BaseException:
         ledger.finish(run, "failed", {"error": {"type": type(found).__name__, "message": found.message}})
         note = "the ledger says `failed`; what was done is done, and the same command again goes on"
     except (PyMongoError, RunnerError) as second:
-        second_said = mongo.translated(second) if isinstance(second, PyMongoError) else second
+        second_said = driver_errors.translated(second) if isinstance(second, PyMongoError) else second
         in_doubt |= run.lease.committing.is_set()
         says = (
             "may say `applying`, or be at its end: lnm status tells"

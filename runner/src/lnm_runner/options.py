@@ -60,7 +60,7 @@ class Options:
     @property
     def database_name(self) -> str:
         """The database, by option, by variable, or by default."""
-        return self.database or self.environment.get("CONCELIER_DB") or DEFAULT_DATABASE
+        return self.database if self.database is not None else self.environment.get("CONCELIER_DB") or DEFAULT_DATABASE
 
     @property
     def trusted_keys(self) -> tuple[Path, ...]:

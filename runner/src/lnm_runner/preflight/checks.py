@@ -13,7 +13,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from lnm_runner import mongo
+from lnm_runner import driver_errors
 from lnm_runner.errors import CredentialsError, PlanError, PrivilegeError, RetryableError, RunnerError
 from lnm_runner.preflight import database, runners, server
 from lnm_runner.preflight.look import Finding, Look, Status
@@ -78,7 +78,7 @@ def examine(check: Check, look: Look) -> Finding:
     try:
         return check.run(look)
     except OperationFailure as err:
-        found = mongo.refused(err)
+        found = driver_errors.refused(err)
         if isinstance(found, (RetryableError, CredentialsError)):
             raise
         return unseen(check, found)

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lnm_runner import mongo, privileges, roles
+from lnm_runner.driver_errors import OLDEST
 from lnm_runner.errors import TopologyError
-from lnm_runner.mongo import OLDEST, Topology
+from lnm_runner.mongo import Topology
 from lnm_runner.preflight.look import Finding, Look, Status
 
 BALANCE_VERSION = (6, 0, 3)  # $shardedDataDistribution
