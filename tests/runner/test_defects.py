@@ -165,8 +165,13 @@ def test_without_the_idempotency_index_nothing_is_applied(lnm: Lnm, site: Site, 
 
 @pytest.mark.parametrize(
     ("collection", "options"),
-    [("advisory_linksets", {"collation": {"locale": "en"}}), ("advisory_linkset_events", {"capped": True, "size": 1 << 20})],
-    ids=["collation", "capped"],
+    [
+        ("advisory_linksets", {"collation": {"locale": "en"}}),
+        ("advisory_linkset_events", {"capped": True, "size": 1 << 20}),
+        ("advisory_observations", {"capped": True, "size": 4096, "max": 3}),
+        ("lnm_object_map", {"capped": True, "size": 4096}),
+    ],
+    ids=["collation", "capped", "capped-observations", "capped-map"],
 )
 def test_a_collection_that_no_index_can_mend_is_refused_before_anything_is_changed(
     lnm: Lnm, site: Site, collection: str, options: dict[str, Any]
@@ -179,9 +184,53 @@ def test_a_collection_that_no_index_can_mend_is_refused_before_anything_is_chang
     assert site.database.list_collection_names(filter={"name": {"$regex": "^(advisory|lnm_)"}}) == [collection]
 
 
-def test_arrays_that_a_hashed_index_cannot_take_are_counted_before(lnm: Lnm, site: Site) -> None:
-    site.database["advisory_linksets"].insert_one({"tenantId": "t", "advisoryId": ["a", "b"]})
+SHA = "provenance.sourceArtifactSha"
 
-    error = lnm.apply("--json", wanted=2).json["error"]
 
-    assert "1 documents hold an array in advisoryId" in error["message"]
+@pytest.mark.parametrize(
+    ("documents", "fields"),
+    [
+        ([{"source": ["a", "b"]}, {"source": "a"}], ["source"]),
+        ([{"source": ["a", "b"]}, {"source": ["b", "c"], "provenance": {"sourceArtifactSha": None}}], ["source"]),
+        ([{"tenantId": ["a", "b"]}], ["tenantId"]),
+        ([{"advisoryId": ["a", "b"]}], ["advisoryId"]),
+        ([{"source": ["a"], "provenance": [{}]}], ["provenance", "source"]),
+        ([{"provenance": {"sourceArtifactSha": ["a"]}}], [SHA]),
+    ],
+    ids=["unique", "overlapping", "tenant", "hashed", "parallel", "nested"],
+)
+def test_arrays_where_an_index_wants_one_value_are_counted_with_examples_before_anything_is_built(
+    lnm: Lnm, site: Site, documents: list[dict[str, Any]], fields: list[str]
+) -> None:
+    site.database["advisory_observations"].insert_many([{"_id": n, **document} for n, document in enumerate(documents)])
+
+    answer = refused(lnm, site)
+
+    errors = [error for error in (answer["error"], *answer["others"]) if error["type"] == "ArrayValueError"]
+    assert sorted(error["field"] for error in errors) == sorted(fields)
+    assert all(error["ids"] and error["collection"] == "advisory_observations" for error in errors)
+    assert site.database["advisory_observations"].options() == {}
+
+
+def test_arrays_where_an_index_is_about_their_elements_hinder_nothing(lnm: Lnm, site: Site) -> None:
+    site.database["advisory_observations"].insert_one({"tenantId": "t", "affected": [{"purl": "a"}, {"purl": "b"}]})
+    site.database["advisory_linksets"].insert_one({"tenantId": "t", "observations": [1, 2], "normalized": {"purls": ["a"]}})
+
+    lnm.apply()
+
+
+def test_more_indexes_than_a_collection_may_have_are_refused_before_anything_is_changed(lnm: Lnm, site: Site) -> None:
+    for number in range(58):
+        site.database["advisory_linksets"].create_index([(f"f{number}", 1)])
+
+    error = refused(lnm, site)["error"]
+
+    assert error["message"] == "advisory_linksets would have 65 indexes; the limit is 64"
+
+
+def test_a_key_that_is_very_long_is_not_told_whole(lnm: Lnm, site: Site) -> None:
+    site.database["advisory_linkset_tombstones"].insert_many(
+        [{"tenantId": "t", "legacyAdvisoryKey": "x" * 300_000} for _ in "ab"]
+    )
+
+    assert len(lnm.plan(wanted=2).stderr) < 2_000

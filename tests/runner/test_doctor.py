@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from tests.runner.fixtures import Site, watched
-from tests.runner.hold import held, let_the_lease_run_out, refused_half_way, wait_until_it_waits
+from tests.runner.hold import held, hold_lease, let_the_lease_run_out, refused_half_way, wait_until_it_waits
 from tests.runner.installed import Answer, Lnm
 
 pytestmark = pytest.mark.mongod
@@ -141,3 +141,37 @@ def test_what_was_made_and_is_not_understood_is_never_passed_over(
     assert error["type"] == "LedgerError"
     assert "this runner does not know what was made" in error["message"]
     assert writes.oplog == []
+
+
+def test_a_lease_that_no_runner_asks_for_is_found(lnm: Lnm, site: Site) -> None:
+    hold_lease(site, 10**9)
+
+    (finding,) = lnm("doctor", "--json", "--kit", lnm.kit.folder, wanted=2).json["findings"]
+
+    assert "longer than any runner asks for" in finding["what"]
+    assert "updateOne" in finding["advice"]
+
+
+def test_while_a_lease_is_held_doctor_says_when_to_look_again(lnm: Lnm, site: Site) -> None:
+    hold_lease(site, 20)
+
+    assert "if it is gone, look again in " in lnm("doctor", "--kit", lnm.kit.folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("documents", "original", "said"), [(0, False, ".drop()"), (2, False, "renameCollection"), (2, True, "insertOne")]
+)
+def test_what_a_rollback_left_out_of_sight_comes_with_what_to_do(
+    lnm: Lnm, site: Site, documents: int, original: bool, said: str
+) -> None:
+    twin = site.database.create_collection("lnm_undo_advisory_observations")
+    if documents:
+        twin.insert_many([{"n": n} for n in range(documents)])
+    if original:
+        site.database.create_collection("advisory_observations")
+
+    (finding,) = lnm("doctor", "--json", "--kit", lnm.kit.folder, wanted=2).json["findings"]
+    error = lnm.plan("--json", wanted=2).json["error"]
+
+    assert said in finding["advice"]
+    assert error["hint"] == "lnm doctor says what it holds, and what to do with it"

@@ -198,3 +198,58 @@ def test_a_lost_row_is_told_with_the_command_of_its_own_delivery(lnm: Lnm, site:
     assert errors[0]["type"] == "GapError"
     assert [error["command"].split(" --kit")[0] for error in errors[1:]] == ["lnm apply 21-101 --execute --resume"]
     assert "lnm apply 21-101 --execute --resume" in three("doctor", "--kit", whole.folder, wanted=2).stdout
+
+
+def test_a_lost_ledger_that_was_recorded_anew_is_never_rolled_back_as_if_it_had_made_nothing(lnm: Lnm, site: Site) -> None:
+    lnm.apply()
+    site.database["lnm_migrations"].delete_many({})
+
+    (lost,) = refused(lnm, site, "rollback", "21-101", "--execute")
+    lnm.apply("--resume")
+    answer = lnm.rollback("--json", wanted=2).json
+
+    assert lost["type"] == "LostEntryError"
+    assert "lnm can no longer roll it back" in lost["hint"]
+    assert "its entry was lost and recorded anew" in answer["error"]["message"]
+    assert lnm("status", "--json").json["migrations"][0]["state"] == "applied"
+
+
+def test_what_the_migration_found_as_declared_stays_and_is_called_so(lnm: Lnm, site: Site) -> None:
+    lnm.apply()
+    for name in ("lnm_migrations", "schema_migrations"):
+        site.database[name].delete_many({})
+    lnm.apply()
+
+    answer = lnm("rollback", "21-101", "--kit", lnm.kit.folder)
+
+    assert "all of it was there before, nothing was made" in answer.stdout
+
+
+OWN = ("lnm_migrations", "schema_migrations", "lnm_lease")
+TIMES = {"timeField": "startedAt"}
+UNFIT: dict[str, dict[str, Any]] = {
+    "view": {"viewOn": "advisory", "pipeline": []},
+    "capped": {"capped": True, "size": 4096},
+    "time-series": {"timeseries": TIMES},
+    "validator": {"validator": {"nobody": {"$exists": True}}},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("kind", [*UNFIT, "expiring"])
+def test_collections_of_the_runners_own_that_cannot_hold_its_rows_are_refused_before_anything_is_changed(
+    lnm: Lnm, site: Site, name: str, kind: str
+) -> None:
+    site.database.create_collection(name, **UNFIT.get(kind, {}))
+    if kind == "expiring":
+        site.database[name].create_index("startedAt", expireAfterSeconds=60)
+
+    (error,) = refused(lnm, site, "apply", "21-101", "--execute")
+    looked = lnm("preflight", "--json", "--kit", lnm.kit.folder, wanted=2).json
+    found = lnm("doctor", "--json", "--kit", lnm.kit.folder, wanted=2).json
+
+    assert error["type"] == "LedgerError"
+    assert error["message"].startswith(f"{name}: ")
+    assert error["hint"]
+    assert looked["error"]["check"] in {"ledger", "lease"}
+    assert any(error["message"] == finding["what"] for finding in found["findings"])

@@ -25,7 +25,7 @@ from tests.runner.mongod import Mongod
 pytestmark = pytest.mark.mongod
 
 NAMES = [
-    "server version", "feature version", "topology", "members", "write concern", "privileges", "freeze", "lease", "ledger", "plan", "indexes",
+    "server version", "feature version", "topology", "members", "write concern", "privileges", "freeze", "kit", "lease", "ledger", "plan",
     "disk", "oplog", "clock", "expiry monitor", "operations", "TLS",
 ]  # fmt: skip
 EVERYTHING = {"authInfo": {
@@ -47,8 +47,9 @@ def checks(lnm: Lnm, wanted: int = 0, uri: str | None = None) -> dict[str, dict[
 
 
 def verdicts(found: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """What is not ok."""
-    return {name: check["verdict"] for name, check in found.items() if check["verdict"] != "ok"}
+    """What is not ok, beside that the tests' kit is signed by a development key."""
+    assert found["kit"]["verdict"] == "warn"
+    return {name: check["verdict"] for name, check in found.items() if check["verdict"] != "ok" and name != "kit"}
 
 
 def test_a_site_that_is_ready_passes_and_nothing_is_written(lnm: Lnm, site: Site) -> None:
@@ -61,7 +62,7 @@ def test_a_site_that_is_ready_passes_and_nothing_is_written(lnm: Lnm, site: Site
     lines = said.stdout.splitlines()
     assert len(lines) == len(NAMES) + 1
     assert lines[0] == "ok      server version (21-101, freeze, validate): MongoDB 6.0.5"
-    assert lines[-1] == "server and user are as 21-101 needs them: 17 checks, 0 warnings. Nothing was written."
+    assert lines[-1] == "server and user are as 21-101 needs them: 17 checks, warnings: 1. Nothing was written."
 
 
 def test_it_passes_again_after_the_delivery_was_applied(lnm: Lnm) -> None:
@@ -262,21 +263,10 @@ def test_what_is_in_the_way_of_the_plan_is_told_and_what_hangs_on_it_is_unknown(
 
     found = checks(lnm, 2)
 
-    assert verdicts(found) == {"plan": "fail", "indexes": "fail", "disk": "fail"}
+    assert verdicts(found) == {"plan": "fail", "disk": "fail"}
     assert "there is another validator" in found["plan"]["evidence"]
     assert "the index lnm_map_sha256 cannot be made" in found["plan"]["evidence"]
     assert found["disk"]["status"] == "unknown"
-
-
-def test_more_indexes_than_a_collection_may_have_fail(lnm: Lnm, site: Site) -> None:
-    for number in range(58):
-        site.database["advisory_linksets"].create_index(f"field{number}")
-
-    found = checks(lnm, 2)
-
-    assert verdicts(found) == {"indexes": "fail"}
-    assert found["indexes"]["evidence"] == "advisory_linksets would have 65; the limit is 64"
-    assert lnm.apply("--json", wanted=3).json["error"]["code"] == 67, "the server would refuse half-way"
 
 
 DOCUMENTS = 20_000

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from runpy import run_path
 from typing import Any
 
@@ -14,7 +18,7 @@ from pymongo.errors import OperationFailure
 
 from tests.conftest import ROOT
 from tests.migrations.table_21_101 import INDEXES
-from tests.runner import roles
+from tests.runner import mongod, roles
 from tests.runner.fixtures import Site, watched
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
@@ -136,13 +140,15 @@ def test_without_any_one_thing_of_lnm_read_something_cannot_be_seen(
     lnm: Lnm, site: Site, kit: Kit, resource: dict[str, Any], action: str
 ) -> None:
     of_the_old_model(site)
+    if action == "listIndexes" and resource["collection"] in {"lnm_migrations", "schema_migrations", "lnm_lease"}:
+        lnm.apply()
     site.add_user("less", restricted(site, kit, "lnmRead", resource, action), roles.PREFLIGHT)
     less = {"CONCELIER_MONGO_URI": site.uri("less")}
 
     if action in {"dbStats", "collStats"}:
         looked = failed_checks(lnm("preflight", "--json", "--kit", kit.folder, wanted=2, **less).json)
         assert (looked["disk"]["status"], looked["disk"]["role"]) == ("unknown", "lnmRead")
-    elif resource["collection"] == "lnm_lease":
+    elif resource["collection"] == "lnm_lease" and action == "find":
         lnm("doctor", "--json", "--kit", kit.folder, wanted=2, **less)
     else:
         assert lnm.plan("--json", wanted=2, **less).json["error"]["type"] == "PrivilegeError"
@@ -272,3 +278,33 @@ def test_making_the_roles_again_changes_nothing(site: Site, kit: Kit) -> None:
     before = stored()
     roles.make(site.database, roles.shipped(kit))
     assert stored() == before
+
+
+def test_the_recipe_for_a_site_without_mongosh_makes_the_roles(site: Site, kit: Kit, program: Path, tmp_path: Path) -> None:
+    page = (kit.folder / "runbook/roles/README.md").read_text()
+    recipe = textwrap.dedent(page[page.index("<<'END'\n") + len("<<'END'\n") : page.index("    END\n")])
+    other = site.server.client[f"{site.database.name}_recipe"]
+    root = f"mongodb://{':'.join(mongod.ROOT)}@{site.server.address}/admin?{site.server.tls}"
+    variables = {"ADMIN_URI": root, "CONCELIER_DB": other.name, "KIT": str(kit.folder), "PATH": os.defpath}
+
+    said = [
+        subprocess.run(
+            [program.parent / "python", "-"],
+            input=recipe,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+        ).stdout
+        for _ in range(2)
+    ]
+
+    made = {role["role"]: role for role in other.command("rolesInfo", 1, showPrivileges=True)["roles"]}
+    assert set(made) == {name for name, role in TABLE.items() if role["db"] == "DATABASE"}
+    for name, role in made.items():
+        held = {(one["resource"]["collection"], action) for one in role["privileges"] for action in one["actions"]}
+        assert held == {(resource["collection"], action) for resource, action in roles.each(TABLE[name])}
+    assert "createRole lnmRead" in said[0]
+    assert "updateRole lnmRead" in said[1]
+    other.command("dropAllRolesFromDatabase")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bson.datetime_ms import DatetimeMS
 
-from tests.runner.fixtures import Site
+from tests.runner.fixtures import Site, watched
 from tests.runner.hold import held, let_the_lease_run_out, wait_until_it_waits
 from tests.runner.installed import Lnm
 
@@ -120,7 +120,7 @@ def test_the_first_value_keeps_everything_and_is_stepped_down(lnm: Lnm, site: Si
 
     lnm.apply(LNM_EVENTS_TTL_DAYS="365")
 
-    error = lnm.apply("--json", wanted=2).json["error"]
+    error = lnm.apply("--json", wanted=2, LNM_EVENTS_TTL_DAYS="90").json["error"]
     assert error["deletes"] == 1
     assert expiries(site) == {365 * DAY_S}
     lnm.apply(LNM_EVENTS_TTL_DAYS="730")
@@ -171,4 +171,21 @@ def test_the_command_that_goes_on_after_a_crash_agrees_to_as_many_deletes_as_the
     forward, back = map(shlex.split, finding["commands"])
     assert ("--accept-ttl-deletes" in forward, "--accept-ttl-deletes" in back) == (True, False)
     lnm(*forward[1:])
+    assert expiries(site) == {90 * DAY_S}
+
+
+@pytest.mark.parametrize("days", ["0", "365", "30"])
+def test_what_was_set_once_stays_until_it_is_set_anew(lnm: Lnm, site: Site, days: str) -> None:
+    lnm.apply(LNM_EVENTS_TTL_DAYS=days)
+    before = expiries(site)
+
+    with watched(site.server) as writes:
+        again = lnm.apply()
+
+    assert "nothing to do" in again.stdout
+    assert writes.oplog == []
+    assert expiries(site) == before
+    kept = f"{days} days" if days != "0" else "for ever"
+    assert f"published events are kept {kept}" in lnm("status").stdout
+    lnm.apply(LNM_EVENTS_TTL_DAYS="90")
     assert expiries(site) == {90 * DAY_S}

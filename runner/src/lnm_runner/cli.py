@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SCHEMA = "stellaops.lnm.output/1"
 """The form of --json: runner/lnm-output.schema.json in the kit."""
 
+LOOK = "lnm doctor says what is there, and prints the command that goes on"
 DESCRIPTION = "Applies the Link-Not-Merge migrations of a verified offline kit to MongoDB. Nothing is changed without --execute."
 EPILOG = """\
 environment:
@@ -123,8 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return failed(err, as_json=as_json)
     except KeyboardInterrupt:
         if as_json:
-            return failed(CancelledError("cancelled", hint="lnm status tells what was done"), as_json=True)
-        tell("cancelled\n")
+            return failed(CancelledError("cancelled", hint=LOOK), as_json=True)
+        tell(f"cancelled\n  next: {LOOK}\n")
         return CancelledError.exit_code
     except Exception as err:  # noqa: BLE001 - its text may hold anything, so only its kind and place are told
         place = err.__traceback__
@@ -162,9 +163,9 @@ def run(parsed: argparse.Namespace) -> Result:
 
     given = vars(parsed)
     if given.get("accept_ttl_deletes", 0) < 0:
-        raise InputError("--accept-ttl-deletes: wanted a number of documents")
+        raise InputError("--accept-ttl-deletes: wanted a number of documents", hint="lnm plan says how many")
     if given.get("wait", 0) < 0:
-        raise InputError("--wait: wanted a number of seconds")
+        raise InputError("--wait: wanted a number of seconds", hint="--wait 60")
     options = Options(
         mongo_uri=given.get("mongo_uri"),
         database=given.get("db"),

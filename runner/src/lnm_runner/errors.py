@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+MOST_SHOWN = 200  # characters of a value that somebody else wrote
+
 
 class RunnerError(Exception):
     """Base of all errors that an operator can meet; raised itself only for what has no better name."""
@@ -87,11 +89,24 @@ class DuplicateKeysError(PlanError):
 
     def __init__(self, collection: str, index: str, keys: int, examples: Sequence[Mapping[str, Any]]) -> None:
         """`keys` is how many keys occur more than once; an example is `{key, documents, ids}`."""
-        shown = "; ".join(f"{example['key']} in {example['documents']} documents" for example in examples)
+        shown = "; ".join(f"{str(example['key'])[:MOST_SHOWN]} in {example['documents']} documents" for example in examples)
         super().__init__(
             f"{collection}: the unique index {index} cannot be made: {keys} keys occur more than once: {shown}",
             hint="decide which documents stay; nothing was built and nothing was removed",
             facts={"collection": collection, "index": index, "keys": keys, "examples": [dict(item) for item in examples]},
+        )
+
+
+class ArrayValueError(PlanError):
+    """Documents hold an array where an index wants one value."""
+
+    def __init__(self, collection: str, field: str, documents: int, ids: Sequence[str]) -> None:
+        """`ids` are those of some of the documents."""
+        super().__init__(
+            f"{collection}: {documents} documents hold an array in {field}, where the indexes want one value: "
+            f"_id {', '.join(identity[:MOST_SHOWN] for identity in ids)}",
+            hint="mend or remove those documents; nothing was built and nothing was removed",
+            facts={"collection": collection, "field": field, "documents": documents, "ids": list(ids)},
         )
 
 
@@ -184,7 +199,8 @@ class LostEntryError(LedgerError):
         """`command` records what is there, once somebody has looked."""
         super().__init__(
             f"schema_migrations says that {migration} is applied, lnm_migrations knows nothing of it",
-            hint=f"restore lnm_migrations from the backup; or let what is there be completed and recorded anew: {command}",
+            hint=f"restore lnm_migrations from the backup; or let what is there be completed and recorded anew, "
+            f"after which lnm can no longer roll it back: {command}",
             facts={"migration": migration, "command": command},
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,32 @@ def duplicate_keys(database: Database, collection: str, index: Index) -> Duplica
         ids = [str(document["_id"]) for document in database[collection].find(where, {"_id": 1}).limit(EXAMPLES)]
         examples.append({"key": values, "documents": group["documents"], "ids": ids})
     return Duplicates(found["total"][0]["keys"], tuple(examples))
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Documents that hold an array where an index wants one value."""
+
+    field: str
+    documents: int
+    ids: tuple[str, ...]
+    """Of some of them."""
+
+
+def arrays(database: Database, collection: str, fields: Iterable[str]) -> list[Arrays]:
+    """The arrays in fields, or on the way to them: a unique index counts each element, and a hashed one takes none."""
+    wanted = dict.fromkeys(
+        ".".join(parts[:end]) for name in fields for parts in [name.split(".")] for end in range(1, len(parts) + 1)
+    )
+    held = {name: {name: {"$type": "array"}} for name in wanted}
+    if not held or database[collection].find_one({"$or": list(held.values())}, {"_id": 1}) is None:
+        return []
+    found = []
+    for name, where in held.items():
+        if count := database[collection].count_documents(where):
+            ids = (str(document["_id"]) for document in database[collection].find(where, {"_id": 1}).limit(EXAMPLES))
+            found.append(Arrays(name, count, tuple(ids)))
+    return found
 
 
 def pace(database: Database, collection: str, index: Index) -> float:

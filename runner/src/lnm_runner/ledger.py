@@ -17,17 +17,18 @@ whose id is not ours are left alone.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from lnm_runner.errors import LedgerError
+from lnm_runner.errors import LedgerError, gathered
 from lnm_runner.history import LEDGER, OWN, UPSTREAM, Story
-from lnm_runner.lease import Lease
+from lnm_runner.lease import COLLECTION, Lease
 from lnm_runner.mongo import Database
+from lnm_runner.options import LONGEST_TTL_DAYS, Options, Settings
 from lnm_runner.things import Thing, from_rows, probe
 
 FENCE = "ledger"
@@ -190,8 +191,50 @@ def republish(run: Run) -> None:
     run.lease.transaction(FENCE, lambda session: publish(run, session))
 
 
+def require_fit(database: Database) -> None:
+    """Refuses collections of ours that cannot hold what is written into them, or that lose it again. Read-only.
+
+    Raises: LedgerError that carries everything that was found.
+    """
+    found = list(unfit(database))
+    if found:
+        raise gathered(found)
+
+
+def unfit(database: Database) -> Iterator[LedgerError]:
+    """What is wrong with them."""
+    own = (LEDGER, UPSTREAM, COLLECTION)
+    for entry in database.list_collections(filter={"name": {"$in": list(own)}}):
+        name, options = entry["name"], entry.get("options", {})
+        if entry["type"] != "collection" or options.get("capped"):
+            kind = "a capped collection" if options.get("capped") else f"a {entry['type']}"
+            yield LedgerError(f"{name}: found {kind}, wanted a collection", hint="move what it holds to another name")
+            continue
+        if options.get("validator") and options.get("validationAction", "error") == "error":
+            hint = f'db.runCommand({{collMod: "{name}", validator: {{}}}})'
+            yield LedgerError(f"{name}: it has a validator, which may refuse what the runner writes", hint=hint)
+        for index in database[name].list_indexes():
+            if "expireAfterSeconds" in index:
+                hint = f"db.{name}.dropIndex({index['name']!r})"
+                yield LedgerError(f"{name}: its rows expire, by the index {index['name']}", hint=hint)
+
+
+def settings(database: Database, options: Options) -> Settings:
+    """The settings of the migrations: where a variable is not set, those of the run that the ledger tells of, else the defaults.
+
+    Raises: InputError.
+    """
+    kept = [row["settings"].get("eventsTtlDays") for row in rows(database) if isinstance(row.get("settings"), dict)]
+    days = [value for value in kept if isinstance(value, int) and 0 <= value <= LONGEST_TTL_DAYS]
+    return Settings(days[0]) if days and not options.names_events_ttl else options.settings
+
+
 def story(database: Database) -> Story:
-    """Both collections, as history compares them with a kit. Read-only."""
+    """Both collections, as history compares them with a kit. Read-only.
+
+    Raises: LedgerError where they are none that can be written.
+    """
+    require_fit(database)
     return Story({str(row["_id"]): row for row in rows(database)}, published(database)[0])
 
 

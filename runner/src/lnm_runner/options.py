@@ -118,6 +118,11 @@ class Options:
         return self.command("apply", delivery, "--execute", "--resume")
 
     @property
+    def names_events_ttl(self) -> bool:
+        """True where the operator says how long published events are kept."""
+        return bool(self.environment.get("LNM_EVENTS_TTL_DAYS"))
+
+    @property
     def settings(self) -> Settings:
         """The settings of the migrations.
 

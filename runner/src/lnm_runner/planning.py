@@ -16,6 +16,7 @@ from typing import Any
 from lnm_runner import sharding
 from lnm_runner.actions import Action, ChangeTtl, CreateCollection, CreateIndexes, SetValidator, ShardCollection
 from lnm_runner.errors import (
+    ArrayValueError,
     DuplicateKeysError,
     IndexConflictError,
     PlanError,
@@ -24,12 +25,15 @@ from lnm_runner.errors import (
     ValidatorConflictError,
     gathered,
 )
-from lnm_runner.forecast import duplicate_keys, pace, ttl_deletes
+from lnm_runner.forecast import arrays, duplicate_keys, pace, ttl_deletes
 from lnm_runner.mongo import Database
 from lnm_runner.present import Found, content, expiry, read, shown, without_validator
 from lnm_runner.schema import TWIN, Collection, Index, Precondition
 from lnm_runner.sharding import Cluster
 from lnm_runner.things import Thing
+
+MOST_INDEXES = 64
+"""Of a collection (MongoDB manual, «MongoDB Limits»)."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def left(collection: str) -> PlanError:
     """The refusal where a rollback was stopped in the middle of a collection: what it holds would be out of sight."""
     return PlanError(
         f"{TWIN}{collection} is left of a rollback that was stopped",
-        hint="finish it first (lnm rollback DELIVERY --execute --resume), or look at what it holds; lnm doctor says more",
+        hint="lnm doctor says what it holds, and what to do with it",
         facts={"collection": TWIN + collection},
     )
 
@@ -129,7 +133,7 @@ def compare(database: Database, found: Found | None, wanted: Collection, defects
         return
     if found.options["type"] != "collection":
         message = f"{wanted.name}: found a {found.options['type']}, wanted a collection"
-        defects.append(PlanError(message, hint="rename it, then apply again", facts={"collection": wanted.name}))
+        defects.append(PlanError(message, hint="move it to another name, then apply again", facts={"collection": wanted.name}))
         return
     yield from compare_validator(found, wanted, defects)
     missing: list[Index] = []
@@ -142,7 +146,7 @@ def compare(database: Database, found: Found | None, wanted: Collection, defects
         else:
             yield from compare_ttl(database, wanted.name, standing, index, defects)
     if missing:
-        yield from build(database, wanted.name, missing, defects)
+        yield from build(database, found, wanted, missing, defects)
 
 
 def unfit(found: Found, wanted: Collection) -> Iterable[PlanError]:
@@ -153,8 +157,8 @@ def unfit(found: Found, wanted: Collection) -> Iterable[PlanError]:
         yield PlanError(
             f"{wanted.name}: {said}", hint="copy its documents into a collection without one, then apply again", facts=facts
         )
-    if found.options.get("capped") and any(index.ttl for index in wanted.indexes):
-        said = "it is capped, and the server lets no document of such a collection expire"
+    if found.options.get("capped"):
+        said = "it is capped: the server throws old documents away when it is full, and lets none expire"
         yield PlanError(f"{wanted.name}: {said}", hint="copy its documents into one that is not, then apply again", facts=facts)
 
 
@@ -214,18 +218,22 @@ def compare_sharding(cluster: Cluster, found: Found | None, wanted: Collection, 
     yield ShardCollection(wanted.name, key)
 
 
-def build(database: Database, collection: str, missing: list[Index], defects: list[PlanError]) -> Iterable[Action]:
+def build(
+    database: Database, found: Found, wanted: Collection, missing: list[Index], defects: list[PlanError]
+) -> Iterable[Action]:
     """The missing indexes as one action, after a look at the documents that they will hold."""
+    collection = wanted.name
+    total = len(found.indexes) + len([index for index in missing if index.name not in found.building])
+    if total > MOST_INDEXES:
+        said = f"{collection} would have {total} indexes; the limit is {MOST_INDEXES}"
+        defects.append(PlanError(said, hint="drop what nothing uses ($indexStats)", facts={"collection": collection}))
+    single = [name for index in missing for name, order in index.keys if index.unique or order == "hashed"]
+    held = arrays(database, collection, dict.fromkeys(single))
+    defects += [ArrayValueError(collection, each.field, each.documents, each.ids) for each in held]
     for index in missing:
         duplicates = duplicate_keys(database, collection, index) if index.unique else None
         if duplicates and duplicates.keys:
             defects.append(DuplicateKeysError(collection, index.name, duplicates.keys, duplicates.examples))
-        for name in (name for name, order in index.keys if order == "hashed"):
-            if count := database[collection].count_documents({name: {"$type": "array"}}):
-                said = f"{count} documents hold an array in {name}, which a hashed index cannot take"
-                defects.append(
-                    PlanError(f"{collection}: the index {index.name} cannot be made: {said}", hint="mend those documents")
-                )
     forecasts = [ttl_deletes(database, collection, index) for index in missing if index.ttl]
     documents = database[collection].estimated_document_count()
     pace_us = pace(database, collection, missing[0]) if documents else 0.0

@@ -23,7 +23,7 @@ def require(server: Server, stage: str) -> None:
         return
     names = dict.fromkeys(need.role for need in lacking)
     raise PrivilegeError(
-        f"this user lacks what {stage} needs: {'; '.join(in_words(lacking))}",
+        f"this user lacks {len(lacking)} privileges that {stage} needs, the first being {next(in_words(lacking[:1]))}",
         hint=f"grant {' and '.join(names)} of runbook/roles/ in the kit; nothing was changed",
         facts={"missing": as_json(lacking)},
     )

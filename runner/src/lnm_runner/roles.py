@@ -112,6 +112,7 @@ ROLES = (
             Privilege(("find",), "reads the ledger", (LEDGER,)),
             Privilege(("find",), "reads which migrations the product itself knows", (UPSTREAM,)),
             Privilege(("find",), "sees who holds the lease", (LEASE,)),
+            Privilege(("listIndexes",), "sees that nothing lets rows of the runner's own expire", (LEDGER, UPSTREAM, LEASE)),
             Privilege(
                 ("find", "listIndexes"),
                 "sees what a rollback that was stopped has left",

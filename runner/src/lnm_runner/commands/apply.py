@@ -18,7 +18,7 @@ from lnm_runner.kit import VerifiedKit, open_kit
 from lnm_runner.ledger import UP, Entry
 from lnm_runner.migrations import Migration
 from lnm_runner.mongo import Server, Topology
-from lnm_runner.options import Options
+from lnm_runner.options import Options, Settings
 from lnm_runner.planning import Plan
 
 
@@ -29,12 +29,16 @@ def run(options: Options) -> Result:
     """
     if options.delivery is None:
         raise InputError("no delivery was named", hint="lnm apply 21-101")
-    settings = options.settings
+    _ = options.settings, options.lease_s  # wrong ones are told before anything is asked
     kit = open_kit(options.kit_path, options.trusted_keys)
     (migration,) = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
         planned_for = () if options.execute else (Topology.STANDALONE,)
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *planned_for)
+
+        settings = ledger.settings(server.database, options)
+        told = ledger.story(server.database)
+        is_anew = migration.id in told.published and migration.id not in told.rows
 
         def look() -> Plan:
             story = ledger.story(server.database)
@@ -45,19 +49,33 @@ def run(options: Options) -> Result:
         plan = look()
         said = summary(server, migration, known, plan)
         if not options.execute:
-            told = [f"sharding: {said['sharding']}", "Nothing was written; add --execute to do it."]
-            return Result({**said, "executed": False}, [*described(migration, known, plan), *told])
+            last = [kept(settings, options), trust(kit), f"sharding: {said['sharding']}"]
+            last.append("Nothing was written; add --execute to do it.")
+            return Result({**said, "executed": False}, [*described(migration, known, plan), *filter(None, last)])
         if known.is_complete and not plan.actions:
             nothing = f"{migration.id} is applied and the schema is as declared: nothing to do, nothing was written."
             return Result({**said, "executed": True, "writes": False}, [nothing, f"sharding: {said['sharding']}"])
         privileges.require(server, migration.delivery)
-        job = Job(server.database, migration, UP, look, details(kit, migration, options), options)
+        kept_of_run = details(kit, migration, options, settings) | ({"recordedAnew": True} if is_anew else {})
+        job = Job(server.database, migration, UP, look, kept_of_run, options)
         execution.require_free(job, known, plan)
         outcome = execution.carry_out(job)
-        return done({**said, "sharding": server.sharding}, job, outcome)
+        return done({**said, "sharding": server.sharding}, job, outcome, [kept(settings, options), trust(kit)])
 
 
-def done(said: dict[str, Any], job: Job, outcome: execution.Outcome) -> Result:
+def kept(settings: Settings, options: Options) -> str:
+    """How long published events are kept, and who says so."""
+    days = f"{settings.events_ttl_days} days" if settings.events_ttl_days else "for ever"
+    source = "as LNM_EVENTS_TTL_DAYS says" if options.names_events_ttl else "as before, or by default"
+    return f"published events are kept {days}, {source}"
+
+
+def trust(kit: VerifiedKit) -> str:
+    """A warning where nobody vouches for a kit."""
+    return "a development key signed this kit: it is for trying out, not for production" if kit.manifest.trust == "dev" else ""
+
+
+def done(said: dict[str, Any], job: Job, outcome: execution.Outcome, notes: list[str]) -> Result:
     """What was done."""
     row = outcome.row
     kit = row.get("kit", {})
@@ -65,11 +83,13 @@ def done(said: dict[str, Any], job: Job, outcome: execution.Outcome) -> Result:
         f"{job.migration.id} is {row['state']}: {execution.summary_of(outcome)[0]}",
         *execution.summary_of(outcome)[1:],
         f"kit {kit.get('version')}, rootHash {kit.get('rootHash')}, signed by {kit.get('signer')}",
+        *filter(None, notes),
         f"sharding: {said['sharding']}",
+        f"next: lnm doctor, and the role of this stage can be taken away again; back: lnm rollback {job.migration.delivery}",
     ]
     scored = {"score": outcome.score.as_json(), "scores": [score.as_json() for score in outcome.scores]}
-    kept = {name: row[name] for name in ("state", "durationMs", "kit") if name in row}
-    return Result({**said, "executed": True, "writes": True, "published": True, **kept, **scored}, lines)
+    fields = {name: row[name] for name in ("state", "durationMs", "kit") if name in row}
+    return Result({**said, "executed": True, "writes": True, "published": True, **fields, **scored}, lines)
 
 
 def summary(server: Server, migration: Migration, known: Entry, plan: Plan) -> dict[str, Any]:
@@ -77,7 +97,7 @@ def summary(server: Server, migration: Migration, known: Entry, plan: Plan) -> d
     return {"database": server.database.name, "sharding": server.sharding, **planned(migration, known, plan)}
 
 
-def details(kit: VerifiedKit, migration: Migration, options: Options) -> dict[str, Any]:
+def details(kit: VerifiedKit, migration: Migration, options: Options, settings: Settings) -> dict[str, Any]:
     """What the ledger keeps of a run."""
     return {
         "delivery": migration.delivery,
@@ -90,7 +110,7 @@ def details(kit: VerifiedKit, migration: Migration, options: Options) -> dict[st
         },
         "runner": importlib.metadata.version("lnm-runner"),
         "settings": {
-            "eventsTtlDays": options.settings.events_ttl_days,
+            "eventsTtlDays": settings.events_ttl_days,
             "acceptTtlDeletes": options.accept_ttl_deletes,
         },
     }

@@ -17,7 +17,7 @@ from lnm_runner.history import Known
 from lnm_runner.kit import open_kit
 from lnm_runner.ledger import UP, Entry
 from lnm_runner.mongo import Database
-from lnm_runner.options import Options
+from lnm_runner.options import LONGEST_LEASE_S, Options
 from lnm_runner.schema import TWIN
 from lnm_runner.things import Evidence
 
@@ -68,7 +68,7 @@ def run(options: Options) -> Result:
         holder = lease.holder(server.database)
         is_held = holder is not None and bool(holder["isHeld"])
         known = migrations.known(kit) if kit else None
-        findings = list(found(server.database, options, known, is_held=is_held))
+        findings = [*lasting(holder), *found(server.database, options, known, is_held=is_held)]
     data = {
         "database": server.database.name,
         "lease": lease.shown(holder),
@@ -83,8 +83,22 @@ def lease_lines(holder: Mapping[str, Any] | None) -> list[str]:
     if holder is None:
         return ["lease: no runner has ever worked here"]
     if holder["isHeld"]:
-        return [f"lease: held by {lease.described(holder)}; it runs out in {holder['expiresInMs'] // 1000 + 1} s unless renewed"]
+        left_s = holder["expiresInMs"] // 1000 + 1
+        return [
+            f"lease: held by {lease.described(holder)}; it runs out in {left_s} s unless renewed",
+            f"  while it is held, what that runner has left undone is not looked at: if it is gone, look again in {left_s} s",
+        ]
     return [f"lease: free; the last to hold it was {lease.described(holder)}"]
+
+
+def lasting(holder: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """A lease that lasts longer than any runner asks for."""
+    if holder is not None and holder["expiresInMs"] > LONGEST_LEASE_S * 1000:
+        yield Finding(
+            f"the lease is held until {holder['expiresAt']:%Y-%m-%d %H:%M:%S} UTC, longer than any runner asks for",
+            advice=f"see that no runner is at work, and that the server's clock is right; then db.{lease.COLLECTION}.updateOne("
+            f'{{_id: "{lease.RUNNER}"}}, {{$set: {{expiresAt: new Date()}}}})',
+        )
 
 
 def lines(findings: list[Finding]) -> list[str]:
@@ -96,7 +110,10 @@ def lines(findings: list[Finding]) -> list[str]:
 
 def found(database: Database, options: Options, kit: list[Known] | None, *, is_held: bool) -> Iterator[Finding]:
     """Everything that must be seen to."""
-    if kit is not None:
+    unfit = list(ledger.unfit(database))
+    for wrong in unfit:
+        yield Finding(wrong.message, advice=wrong.hint)
+    if kit is not None and not unfit:
         try:
             history.require(ledger.story(database), kit, None, options.again)
         except LedgerError as err:
@@ -115,10 +132,18 @@ def found(database: Database, options: Options, kit: list[Known] | None, *, is_h
     if not is_going_back:
         for name in twins(database):
             count = database[name].count_documents({})
-            yield Finding(
-                f"{name} is left of a rollback and holds {count} documents",
-                advice=f"look at them; they were written into {name.removeprefix(TWIN)} while it was rolled back",
-            )
+            yield Finding(f"{name} is left of a rollback and holds {count} documents", advice=out_of_sight(database, name, count))
+
+
+def out_of_sight(database: Database, twin: str, documents: int) -> str:
+    """What to do with a collection that a rollback has renamed."""
+    name = twin.removeprefix(TWIN)
+    if not documents:
+        return f"it is empty: db.{twin}.drop()"
+    if name not in database.list_collection_names(filter={"name": name}):
+        return f"give it its name back, with all that it holds: db.{twin}.renameCollection({name!r})"
+    copy = f"db.{twin}.find().forEach(d => db.{name}.insertOne(d))"
+    return f"copy what it holds into {name} ({copy}), see that it is there, then db.{twin}.drop()"
 
 
 def of_row(database: Database, known: Entry, options: Options, *, is_held: bool) -> Iterator[Finding]:

@@ -23,12 +23,13 @@ def run(options: Options) -> Result:
 
     Raises: RunnerError.
     """
-    settings = options.settings
+    _ = options.settings  # a wrong one is told before anything is asked
     kit = open_kit(options.kit_path, options.trusted_keys)
     wanted = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, Topology.STANDALONE)
         history.require(ledger.story(server.database), migrations.known(kit), options.delivery, options.again)
+        settings = ledger.settings(server.database, options)
         plans = [
             (migration, ledger.entry(server.database, migration.id), migration.plan(server.database, settings))
             for migration in wanted

@@ -20,11 +20,11 @@ def run(options: Options) -> Result:
 
     Raises: RunnerError.
     """
+    _ = options.settings  # a wrong one is told before anything is asked
     kit = open_kit(options.kit_path, options.trusted_keys)
     wanted = tuple(migrations.chosen(kit, options.delivery))
     with mongo.connect(options) as server:
-        known = tuple(migrations.known(kit))
-        look = Look(server, wanted, options.settings, known, options.delivery, options.again)
+        look = Look(server, wanted, kit, options)
         _ = look.is_open  # refuses early where a user is wanted and none was named
         found = list(checks.checked(look))
     data: dict[str, object] = {
@@ -41,7 +41,7 @@ def run(options: Options) -> Result:
         raise gathered([refused(item, data if item is failed[0] else {}) for item in failed])
     warned = sum(item.verdict is Status.WARN for item in found)
     named = ", ".join(look.deliveries)
-    said = f"server and user are as {named} needs them: {len(found)} checks, {warned} warnings. Nothing was written."
+    said = f"server and user are as {named} needs them: {len(found)} checks, warnings: {warned}. Nothing was written."
     return Result({**data, "warnings": warned}, [*(item.line() for item in found), said])
 
 

@@ -12,7 +12,7 @@ from lnm_runner import actions, execution, history, ledger, migrations, mongo, p
 from lnm_runner.commands import Result
 from lnm_runner.commands.apply import details
 from lnm_runner.commands.plan import steps
-from lnm_runner.errors import InputError, StillNeededError
+from lnm_runner.errors import InputError, PlanError, StillNeededError
 from lnm_runner.execution import Job
 from lnm_runner.history import NEVER, Known, Story
 from lnm_runner.kit import open_kit
@@ -39,10 +39,13 @@ def run(options: Options) -> Result:
             story = ledger.story(server.database)
             history.require(story, migrations.known(kit), None, options.again)
             require_last(story, migrations.known(kit), migration)
+            require_known(story, migration)
             return undo.plan(server.database, ledger.entry(server.database, migration.id).made)
 
+        settings = ledger.settings(server.database, options)
         known = ledger.entry(server.database, migration.id)
         if known.state in NEVER:
+            history.require(ledger.story(server.database), migrations.known(kit), None, options.again)
             told = f"{migration.id} is {known.state}: nothing to take back, nothing was written."
             return Result({**summary(server, migration, known, Plan(())), "executed": options.execute, "writes": False}, [told])
         plan = look()
@@ -50,7 +53,7 @@ def run(options: Options) -> Result:
         if not options.execute:
             return Result({**said, "executed": False}, described(migration, known, plan))
         privileges.require(server, f"rollback {migration.delivery}")
-        job = Job(server.database, migration, BACK, look, details(kit, migration, options), options)
+        job = Job(server.database, migration, BACK, look, details(kit, migration, options, settings), options)
         execution.require_free(job, known, plan)
         outcome = execution.carry_out(job)
     lines = [
@@ -60,6 +63,18 @@ def run(options: Options) -> Result:
     return Result(
         {**said, "executed": True, "writes": True, "state": outcome.row["state"], "durationMs": outcome.row["durationMs"]}, lines
     )
+
+
+def require_known(story: Story, migration: Migration) -> None:
+    """Refuses where the list of what was made has been lost: nothing would be taken back, and it would look done.
+
+    Raises: PlanError.
+    """
+    if story.rows.get(migration.id, {}).get("recordedAnew"):
+        raise PlanError(
+            f"{migration.id}: its entry was lost and recorded anew, so that nobody knows what the migration has made",
+            hint=f"restore the backup, or drop by hand what migrations/{migration.delivery}/README.md lists",
+        )
 
 
 def require_last(story: Story, kit: list[Known], migration: Migration) -> None:
@@ -92,5 +107,6 @@ def described(migration: Migration, known: Entry, plan: Plan) -> list[str]:
     lines = [f"{migration.delivery} ({migration.id}): {known.state}; going back would:", *steps(plan)]
     lines += [f"  note: {note}" for note in plan.notes]
     if not plan.actions:
-        lines.append("  nothing of what was made is there any more; only the ledger has to be written")
+        what = "nothing of what was made is there any more" if known.made else "all of it was there before, nothing was made"
+        lines.append(f"  {what}; only the ledger has to be written")
     return [*lines, "Nothing was written; add --execute to do it."]

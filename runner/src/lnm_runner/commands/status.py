@@ -57,6 +57,9 @@ def described(row: Mapping[str, Any]) -> list[str]:
     ended = f"{row['finishedAt']:%Y-%m-%d %H:%M:%S} UTC, after {row.get('durationMs')} ms" if "finishedAt" in row else ""
     when = ended or f"since {row['startedAt']:%Y-%m-%d %H:%M:%S} UTC"
     lines = [f"{row['_id']}: {row['state']} {when}, from kit {kit.get('version')} ({kit.get('rootHash')})"]
+    days = row.get("settings", {}).get("eventsTtlDays")
+    if isinstance(days, int) and row["state"] == "applied":
+        lines.append(f"  published events are kept {f'{days} days' if days else 'for ever'}")
     if row["state"] == "applying":
         owner = row.get("owner", {})
         lines.append(f"  by process {owner.get('pid')} on {owner.get('host')}")

@@ -22,7 +22,8 @@ HINTS: Final[Mapping[int, str]] = {
     2: "name the publisher's public key, which must come another way than the kit: --key KEY.pub, or LNM_TRUSTED_KEY",
     4: "check the path",
     5: "do not use this kit; compare the fingerprints with the one that the publisher told you, then fetch the kit again",
-    6: "do not use this kit; copy it again from where it came, and if it is refused again, tell the publisher",
+    6: "move files of your own out of the kit's folder; of anything else: do not use this kit, copy it again from where it "
+    "came, and if it is refused again, tell the publisher",
 }
 
 

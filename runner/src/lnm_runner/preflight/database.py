@@ -5,7 +5,6 @@ from __future__ import annotations
 from lnm_runner.errors import PlanError
 from lnm_runner.preflight.look import Finding, Look, Status
 
-MOST_INDEXES = 64  # of a collection (MongoDB manual, «MongoDB Limits»)
 ENTRY_BYTES = 128  # of a document in an index; measured were 31 (tests/runner/test_preflight.py), and documents differ
 BUILD_FACTOR = 2  # an index build sorts on disk before it writes
 RESERVE = 0.05  # of a disk, to be left free
@@ -17,19 +16,13 @@ def plan(look: Look) -> Finding:
         found = look.plans
     except PlanError as err:
         told = [err, *err.others]
-        return Finding(Status.FAIL, "; ".join(each.message for each in told), err.hint)
-    return Finding(Status.OK, f"{sum(len(item.actions) for item in found)} actions, nothing in the way")
-
-
-def indexes(look: Look) -> Finding:
-    """How many indexes each collection will have."""
-    made = {build.collection: len(build.indexes) for build in look.builds}
-    there = {name: len(list(look.database[name].list_indexes())) for name in look.present}
-    total = {name: there.get(name, 1) + made.get(name, 0) for name in {*there, *made}}  # a new one has that of _id
-    over = [f"{name} would have {count}" for name, count in sorted(total.items()) if count > MOST_INDEXES]
-    if over:
-        return Finding(Status.FAIL, f"{', '.join(over)}; the limit is {MOST_INDEXES}", "drop what nothing uses ($indexStats)")
-    return Finding(Status.OK, f"at most {max(total.values(), default=0)} of {MOST_INDEXES} in a collection")
+        hints = dict.fromkeys(each.hint for each in told)
+        return Finding(Status.FAIL, "; ".join(each.message for each in told), "; ".join(hints))
+    actions, deletes = (sum(numbers) for numbers in zip(*((len(item.actions), item.ttl_deletes) for item in found), strict=True))
+    if deletes:
+        said = f"{actions} actions; with them the server deletes {deletes} expired documents"
+        return Finding(Status.WARN, said, f"look at lnm plan; applying needs --accept-ttl-deletes {deletes}")
+    return Finding(Status.OK, f"{actions} actions, nothing in the way")
 
 
 def estimate(documents: int, count: int, size: int) -> int:

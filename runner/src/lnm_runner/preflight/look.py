@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lnm_runner import roles
+from lnm_runner import ledger, roles
 from lnm_runner.actions import CreateIndexes
-from lnm_runner.history import Known
+from lnm_runner.kit import VerifiedKit
 from lnm_runner.migrations import Migration
 from lnm_runner.mongo import Database, Document, Server
-from lnm_runner.options import Settings
+from lnm_runner.options import Options
 from lnm_runner.planning import Plan
 
 
@@ -43,13 +43,8 @@ class Look:
     server: Server
     migrations: tuple[Migration, ...]
     """Those that are to be applied."""
-    settings: Settings
-    kit: tuple[Known, ...]
-    """All that the kit holds, in order."""
-    wanted: str | None
-    """The delivery that was named; None: all of them."""
-    again: Callable[[str], str]
-    """The command that goes on with a delivery."""
+    kit: VerifiedKit
+    options: Options
 
     @property
     def database(self) -> Database:
@@ -94,7 +89,8 @@ class Look:
 
         Raises: PlanError.
         """
-        return [migration.plan(self.database, self.settings) for migration in self.migrations]
+        settings = ledger.settings(self.database, self.options)
+        return [migration.plan(self.database, settings) for migration in self.migrations]
 
     @cached_property
     def builds(self) -> list[CreateIndexes]:
