@@ -370,7 +370,7 @@ function wrong(file, found, wanted) { refused(file, found, wanted); exit }
 function load(at,    i, k) { # one block into b, where a byte that is missing is 0, and the sum of its bytes
     if (at == place - 512 && place > 0) return # it is there
     if (at + 512 > size) wrong("kit", "truncated: the tar archive ends early", whole)
-    if (at < place || at + 512 > edge) {
+    if (at < place || at + 512 > edge || at > place + 65536) {
         if (reader != "") close(reader)
         edge = at + (at == place ? 1048576 : 2048) # more after a short way than after a leap, for what is not read costs as well
         reader = sprintf("exec od -An -v -tu1 -j %.0f -N %.0f tar 2>/dev/null", at, edge - at)
