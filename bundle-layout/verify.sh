@@ -65,7 +65,7 @@ finish() {
     trap '' INT TERM HUP PIPE
     trap - EXIT
     if [ -n "$work" ]; then
-        noise=$(tail -n 1 "$work/noise" 2>/dev/null | shown)
+        [ -n "$verdict" ] || noise=$(tail -n 1 "$work/noise" 2>/dev/null | shown)
         cd / && rm -rf "$work"
     fi
     [ -n "$verdict" ] || tell "refused: kit: unforeseen: ${noise:-a tool failed}, nothing is known of this kit"
@@ -147,13 +147,27 @@ stop_if_refused() {
 
 # --- small things of bytes -------------------------------------------------------------------------------------------------------
 
-size_of() { wc -c <"$1" | tr -d ' '; }
-hex_of() { od -An -v -tx1 "$1" | tr -d ' \n'; }
+size_of() { echo $(($(wc -c <"$1"))); } # some wc print blanks before it
+# shellcheck disable=SC2046 # here and below, the numbers that od prints are to be split
+hex_of() { printf '%s' $(od -An -v -tx1 "$1"); }
 b64_of() { openssl base64 -A -in "$1"; }
-sha256_of() { openssl dgst -sha256 -binary <"$1"; }
 
 # decode TEXT-FILE FILE: base64 on one line; lax, for every caller encodes again and compares.
 decode() { openssl base64 -d -A -in "$1" -out "$2" 2>/dev/null || : >"$2"; }
+
+# base64 of a SHA-256 in hex: three digits of the one are two of the other, but at the end.
+AWK_BASE64='
+function digit(hex, at) { return index("123456789abcdef", substr(hex, at, 1)) }
+function base64(hex,    digits, t, n, i) {
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    hex = hex "00"
+    for (i = 1; i < 66; i += 3) {
+        n = 256 * digit(hex, i) + 16 * digit(hex, i + 1) + digit(hex, i + 2)
+        t = t substr(digits, int(n / 64) + 1, 1) substr(digits, n % 64 + 1, 1)
+    }
+    return substr(t, 1, 43) "="
+}
+'
 
 # --- names: rule (5), for awk programs ----------------------------------------------------------------------------------------------
 
@@ -275,19 +289,21 @@ read_key() {
         ;;
     *) refuse 2 "$key_shown" 'another kind of key' 'wanted ECDSA P-256 (uncompressed point) or Ed25519' ;;
     esac
-    sha256_of "$1.der" >spki.sha256
     case $algorithm in # the SSH wire form: RFC 5656 section 3.1, RFC 8709 section 4
     P-256) printf '\000\000\000\023ecdsa-sha2-nistp256\000\000\000\010nistp256\000\000\000\101' && tail -c 65 "$1.der" ;;
     *) printf '\000\000\000\013ssh-ed25519\000\000\000\040' && tail -c 32 "$1.der" ;;
     esac >wire
-    sha256_of wire >wire.sha256
-    printf '%s %s %s %s SHA256:%s\n' "$key_n" "$algorithm" "$(hex_of spki.sha256)" "$(b64_of spki.sha256)" "$(b64_of wire.sha256 | tr -d =)"
+    sha256sum "$1.der" wire | awk -v key="$key_n $algorithm" "$AWK_BASE64"'
+        NR == 1 { key = key " " $1 " " base64($1) }
+        NR == 2 { print key, "SHA256:" substr(base64($1), 1, 43) }'
 }
 
-# find_key COLUMN VALUE: sets what the table says of a key; fails if it stands in no line.
+# find_key hint|keyid VALUE: sets what the table says of a key; fails if it stands in no line.
 find_key() {
-    awk -v column="$1" -v value="$2" '$column == value { print; exit }' keys >key.found
-    read -r key_n key_algorithm key_fingerprint key_hint _ <key.found
+    while read -r key_n key_algorithm key_fingerprint key_hint key_id; do
+        case $1:$2 in "hint:$key_hint" | "keyid:$key_id") return ;; esac
+    done <keys
+    return 1
 }
 
 # key_name: the key that was found, as a person compares it.
@@ -317,7 +333,8 @@ AWK_EMPTY_MEMBER='
 
 # decompress: rule (3), and rule (6) before the disk is full; leaves the archive in the file `tar`.
 decompress() {
-    case $(od -An -v -tx1 -N 4 <"$kit" | tr -d ' \n') in
+    # shellcheck disable=SC2046
+    case $(printf '%s' $(od -An -v -tx1 -N 4 <"$kit")) in
     1f8b08[01]?) ;;
     '' | 1f | 1f8b | 1f8b08) refuse 6 kit 'truncated: it ends within the gzip header' "$WHOLE" ;;
     *) refuse 6 kit 'this is no gzip data' 'wanted KIT.tar.gz or a folder' ;;
@@ -326,14 +343,13 @@ decompress() {
     { gzip -dc <"$kit" 2>gzip.said || echo "$?" >gzip.code; } | head -c $((limit + 1)) >tar || disk_is_full
     tar_size=$(size_of tar)
     [ "$tar_size" -le "$limit" ] || refuse 6 kit "unpacks to more than $limit bytes" 'wanted less from such a file' # (6)
-    case $(cat gzip.said) in
-    '') ;;
+    [ ! -s gzip.said ] || case $(cat gzip.said) in
     *garbage*) refuse 6 kit 'bytes after the end of the gzip data' 'nothing may follow' ;;
     *end\ of\ file* | *short\ read*) refuse 6 kit 'truncated: the gzip data end early' "$WHOLE" ;;
     *) refuse 6 kit "damaged or truncated: $(shown <gzip.said)" 'wanted one gzip member' ;;
     esac
     [ ! -e gzip.code ] || end 1 "gzip failed with exit code $(cat gzip.code)"
-    # shellcheck disable=SC2046 # four numbers are wanted
+    # shellcheck disable=SC2046
     set -- $(tail -c 4 <"$kit" | od -An -v -tu1)
     [ $(($1 + 256 * ($2 + 256 * ($3 + 256 * $4)))) -eq $((tar_size % 4294967296)) ] ||
         refuse 6 kit 'more gzip members than one, or bytes after it' 'nothing may follow'
@@ -346,16 +362,17 @@ decompress() {
     done <ends
 }
 
-# Walks through the headers of the file `tar` and prints «root <folder>», «f <first block of data> <size> <name>», «d <name>» and
-# «end <offset behind the end blocks>». The blocks come from od, which is started anew for every leap.
+# Walks through the headers of the file `tar`; writes the names into files.found and folders.found, «<first block of data> <size>
+# <name>» into `first` and `rest`, and prints «<offset behind the end blocks> <root folder>». The blocks come from od, which is started
+# anew for every leap.
 AWK_WALK='
 function wrong(file, found, wanted) { refused(file, found, wanted); exit }
 function load(at,    i, k) { # one block into b, where a byte that is missing is 0, and the sum of its bytes
     if (at == place - 512 && place > 0) return # it is there
     if (at + 512 > size) wrong("kit", "truncated: the tar archive ends early", whole)
-    if (at < place || at + 512 > edge) {
+    if (at < place || at + 512 > edge || at > place + 65536) {
         if (reader != "") close(reader)
-        edge = at + (at == place ? 65536 : 2048) # more after a short way than after a leap, for what is not read costs as well
+        edge = at + (at == place ? 1048576 : 2048) # more after a short way than after a leap, for what is not read costs as well
         reader = sprintf("exec od -An -v -tu1 -j %.0f -N %.0f tar 2>/dev/null", at, edge - at)
         place = at
     }
@@ -373,7 +390,10 @@ function load(at,    i, k) { # one block into b, where a byte that is missing is
 function letter(n) { return n > 32 && n < 127 ? char[n] : "?" } # no name has a «?»
 function text(from, long,    i, t) { # filled up with NULs
     for (i = from; i < from + long && b[i] > 0; i++) t = t letter(b[i])
-    for (; i < from + long; i++) if (b[i] > 0) wrong("kit", "a tar header with bytes after a NUL, \"" t "\"", "wanted NULs")
+    for (; i < from + long; i++) {
+        if (i % 16 == 0 && !(i in b)) i += 15 # sixteen zeros, which load did not keep
+        else if (b[i] > 0) wrong("kit", "a tar header with bytes after a NUL, \"" t "\"", "wanted NULs")
+    }
     return t
 }
 function octal(from, long, what,    i, n, end) { # at least one digit, then at least one space or NUL
@@ -440,10 +460,8 @@ function member(data,    name, folder, root_size) {
     if (folder && bytes > 0) wrong(path, "a folder with bytes", "wanted none")
     if (folder) sub("/$", "", path)
     root_size = index(path "/", "/") - 1
-    if (root == "" && path ~ /^concelier-lnm-[1-9][0-9][0-9][0-9]\.([1-9]|1[0-2])\.(0|[1-9][0-9]*)(\/|$)/ && root_size < 32) {
+    if (root == "" && path ~ /^concelier-lnm-[1-9][0-9][0-9][0-9]\.([1-9]|1[0-2])\.(0|[1-9][0-9]*)(\/|$)/ && root_size < 32)
         root = substr(path, 1, root_size)
-        print "root " root
-    }
     if (root == "" || substr(path, 1, root_size) != root || !folder && path == root)
         wrong(path, "its name is not below the root folder", "wanted one, concelier-lnm-<version>/")
     name = substr(path, root_size + 2)
@@ -452,8 +470,10 @@ function member(data,    name, folder, root_size) {
     seen[path] = 1
     if ((envelope(name) || attestation(name)) && bytes > max_signed) # (6)
         wrong(name, sprintf("%.0f bytes", bytes), "at most " max_signed " are allowed here")
-    if (!folder) printf "f %.0f %.0f %s\n", data / 512, bytes, name
-    else if (path != root) print "d " name
+    if (!folder) {
+        print name > "files.found"
+        printf "%.0f %.0f %s\n", data / 512, bytes, name > (envelope(name) ? "first" : "rest")
+    } else if (path != root) print name > "folders.found"
 }
 BEGIN {
     place = edge = 0
@@ -474,7 +494,7 @@ BEGIN {
     if (recorded) wrong("kit", "a name record with no member after it", "wanted a member")
     load(at + 512)
     if (sum > 0) wrong("kit", "a single zero block among the members", "wanted two at the end")
-    printf "end %.0f\n", at + 1024
+    printf "%.0f %s\n", at + 1024, root
 }
 '
 
@@ -484,12 +504,13 @@ open_tarball() {
     awk -v size="$tar_size" -v max_members="$MAX_MEMBERS" -v max_signed="$MAX_SIGNED_FILE" -v whole="$WHOLE" \
         "$AWK_NAMES$AWK_WALK" </dev/null >walk
     stop_if_refused 6
-    [ "$(tail -c "+$(($(sed -n 's/^end //p' walk) + 1))" tar | tr -d '\000' | head -c 1 | wc -c)" -eq 0 ] ||
+    read -r end root_version <walk
+    root_version=${root_version#concelier-lnm-}
+    [ "$(tail -c "+$((end + 1))" tar | tr -d '\000' | head -c 1 | wc -c)" -eq 0 ] ||
         refuse 6 kit 'bytes after the end of the tar archive' 'only zeros may follow'
-    root_version=$(sed -n 's/^root concelier-lnm-//p' walk)
-    sed -n 's/^f [0-9]* [0-9]* //p' walk | sort >files
-    sed -n 's/^d //p' walk | sort >folders
-    sed -n 's/^f //p' walk | awk "$AWK_NAMES"'{ print > (envelope($3) ? "first" : "rest") }'
+    sort files.found >files
+    sort folders.found >folders
+    in_bytes=$(printf 'abcdef' | dd bs=64 iflag=skip_bytes,count_bytes skip=2 count=3 2>/dev/null || :)
     root=$work/unpacked
     signed=$work/unpacked
     mkdir unpacked
@@ -497,9 +518,11 @@ open_tarball() {
 
 # unpack LIST: cuts the files of a list «<first block> <size> <name>» out of the archive; a dd that counts bytes does it in one go.
 unpack() {
-    sed -n 's|^[0-9]* [0-9]* \(.*\)/[^/]*$|unpacked/\1|p' "$1" | sort -u >above
-    [ ! -s above ] || xargs mkdir -p <above
-    in_bytes=$(printf 'abcdef' | dd bs=64 iflag=skip_bytes,count_bytes skip=2 count=3 2>/dev/null || :)
+    [ -s "$1" ] || return 0
+    if [ "$1" = rest ]; then # the envelope lies in no folder
+        sed -n 's|^[0-9]* [0-9]* \(.*\)/[^/]*$|unpacked/\1|p' "$1" | sort -u >above
+        [ ! -s above ] || xargs mkdir -p <above
+    fi
     while read -r block size name; do
         if [ "$in_bytes" = cde ]; then
             dd if=tar of="unpacked/$name" bs=65536 iflag=skip_bytes,count_bytes skip=$((512 * block)) count="$size" 2>/dev/null
@@ -521,7 +544,8 @@ look() {
 none() {
     what=$1 wanted=$2
     shift 2
-    look "$@" | tr -c ' -~\n' '?' | awk -v what="$what" -v wanted="$wanted" "$AWK_NAMES"'
+    look "$@" >odd
+    [ ! -s odd ] || tr -c ' -~\n' '?' <odd | awk -v what="$what" -v wanted="$wanted" "$AWK_NAMES"'
         { sub(/^\.\//, ""); refused($0 == "." ? "kit" : $0, what, wanted) }'
 }
 
@@ -536,7 +560,8 @@ open_folder() {
         ! -type l \( -perm -4000 -o -perm -2000 -o -perm -1000 -o -perm -0002 \)
     none 'a character in its name' 'wanted A-Z a-z 0-9 . _ + = @ - alone' -name '*[!A-Za-z0-9._+=@-]*'
     stop_if_refused 6
-    look -type f -size "+${MAX_SIGNED_FILE}c" | sed 's|^\./||' | awk -v most="$MAX_SIGNED_FILE" "$AWK_NAMES"'
+    look -type f -size "+${MAX_SIGNED_FILE}c" >big
+    [ ! -s big ] || sed 's|^\./||' big | awk -v most="$MAX_SIGNED_FILE" "$AWK_NAMES"'
         envelope($0) || attestation($0) { refused($0, "more than " most " bytes", "at most that is allowed here") }' # (6)
     sed 's|^\./||' files.found | sort >files
     sed -n 's|^\./||p' folders.found | sort >folders
@@ -577,28 +602,43 @@ END {
 
 # --- stage 2: rules (7), (8), (9) ----------------------------------------------------------------------------------------------------
 
-# Takes the bytes of an ECDSA signature; exit 1 unless it is the DER of SEQUENCE{r, s}, each minimal and not below 0 (X.690 section 8.3).
-AWK_DER='
-function integer(at) { # where the one that begins here ends
-    if (b[at] != 2 || b[at + 1] < 1 || b[at + 1] > 33 || b[at + 2] > 127) return 99
-    if (b[at + 1] > 1 && b[at + 2] == 0 && b[at + 3] < 128) return 99
-    return at + 2 + b[at + 1]
+# is_der BYTE…: whether an ECDSA signature is the DER of SEQUENCE{r, s}, each minimal and not below 0 (X.690 section 8.3).
+is_der() {
+    { [ $# -ge 8 ] && [ $# -le 72 ] && [ "$1" -eq 48 ] && [ "$2" -eq $(($# - 2)) ]; } || return
+    shift 2
+    for _ in r s; do
+        { [ $# -ge 3 ] && [ "$1" -eq 2 ] && [ "$2" -ge 1 ] && [ "$2" -le 33 ] && [ $# -ge $(($2 + 2)) ]; } || return
+        [ "$3" -le 127 ] || return
+        { [ "$2" -eq 1 ] || [ "$3" -ne 0 ] || [ "$4" -ge 128 ]; } || return
+        shift $(($2 + 2))
+    done
+    [ $# -eq 0 ]
 }
-{ for (i = 1; i <= NF; i++) b[n++] = $i + 0 }
-END { exit !(n >= 8 && n <= 72 && b[0] == 48 && b[1] == n - 2 && integer(integer(2)) == n) }
-'
+
+# says LINE COMMAND…: whether a command ends well and says a line that begins so.
+says() {
+    line=$1
+    shift
+    said=$("$@" 2>&1) || return
+    case "
+$said" in
+    *"
+$line"*) ;;
+    *) return 1 ;;
+    esac
+}
 
 # verifies SIGNATURE MESSAGE: whether the key that was found made it; 0 < r, s < n and S < L are openssl's to see.
 verifies() {
     case $key_algorithm in
     P-256)
-        od -An -v -tu1 "$1" | awk "$AWK_DER" &&
-            openssl dgst -sha256 -verify "key.$key_n.pem" -signature "$1" "$2" >said 2>&1 && grep -q '^Verified OK' said
+        # shellcheck disable=SC2046
+        is_der $(od -An -v -tu1 "$1") &&
+            says 'Verified OK' openssl dgst -sha256 -verify "key.$key_n.pem" -signature "$1" "$2"
         ;;
     *)
         [ "$(size_of "$1")" -eq 64 ] &&
-            openssl pkeyutl -verify -pubin -inkey "key.$key_n.pem" -rawin -in "$2" -sigfile "$1" >said 2>&1 &&
-            grep -q '^Signature Verified Successfully' said
+            says 'Signature Verified Successfully' openssl pkeyutl -verify -pubin -inkey "key.$key_n.pem" -rawin -in "$2" -sigfile "$1"
         ;;
     esac
 }
@@ -608,31 +648,38 @@ material() {
     printf '"verificationMaterial":{"publicKey":{"hint":"%s"},"tlogEntries":[]}}\n' "$key_hint"
 }
 
-# check_signature: stage 2; leaves signer and signer_name.
-check_signature() {
-    for name in $ENVELOPE; do
-        grep -Fxq "$name" files || refused "$name" 'not in the kit' 'a signed kit has it'
-    done
-    stop_if_refused 5
-    bundle=$signed/SHA256SUMS.sigstore.json
-    cut -d '"' -f 28 "$bundle" | head -c 100 | tr -d '\n' >hint.b64
+# unknown_hint: refuses the bundle of SHA256SUMS, whose hint is that of no given key.
+unknown_hint() {
+    printf '%s' "$hint" >hint.b64
     decode hint.b64 hint
     { b64_of hint | cmp -s - hint.b64 && [ "$(size_of hint)" -eq 32 ]; } ||
         refuse 5 SHA256SUMS.sigstore.json 'another form of JSON, or none' 'wanted the one form of a Sigstore bundle'
-    find_key 4 "$(cat hint.b64)" ||
-        refuse 5 SHA256SUMS.sigstore.json "signed by key $(hex_of hint)" "the given keys are $(given_keys)"
+    refuse 5 SHA256SUMS.sigstore.json "signed by key $(hex_of hint)" "the given keys are $(given_keys)"
+}
+
+# check_signature: stage 2; leaves signer, signer_name and digest, the SHA-256 of SHA256SUMS.
+check_signature() {
+    for name in $ENVELOPE; do
+        [ -f "$signed/$name" ] || refused "$name" 'not in the kit' 'a signed kit has it'
+    done
+    stop_if_refused 5
+    bundle=$signed/SHA256SUMS.sigstore.json
+    hint=$(cut -d '"' -f 28 "$bundle" | head -c 100 | tr '\000' '?')
+    find_key hint "$hint" || unknown_hint
     signer=$key_fingerprint
     signer_name=$(key_name)
     head -c 100 "$signed/SHA256SUMS.sig" | tr -d '\n' >sig.b64
     decode sig.b64 sig
-    { b64_of sig && echo; } | cmp -s - "$signed/SHA256SUMS.sig" ||
+    sig64=$(b64_of sig)
+    printf '%s\n' "$sig64" | cmp -s - "$signed/SHA256SUMS.sig" ||
         refuse 5 SHA256SUMS.sig 'another form' 'wanted canonical base64 and one line end'
     verifies sig "$signed/SHA256SUMS" ||
         refuse 5 SHA256SUMS 'SHA256SUMS.sig does not verify over it' "wanted a signature by $signer_name"
-    sha256_of "$signed/SHA256SUMS" >digest
+    digest=$(sha256sum <"$signed/SHA256SUMS")
+    digest=${digest%% *}
     {
         printf '{%s,"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"%s"},"signature":"%s"},' \
-            "$MEDIA_TYPE" "$(b64_of digest)" "$(b64_of sig)"
+            "$MEDIA_TYPE" "$(echo "$digest" | awk "$AWK_BASE64"'{ print base64($1) }')" "$sig64"
         material
     } | cmp -s - "$bundle" ||
         refuse 5 SHA256SUMS.sigstore.json 'not the bundle of this list and this signature' 'wanted the one form of a Sigstore bundle'
@@ -678,7 +725,7 @@ END {
 
 # check_files: stages 3 and 4; leaves `listed`, the lines of SHA256SUMS with one space.
 check_files() {
-    line_ends=$(tr -dc '\n' <"$signed/SHA256SUMS" | wc -c)
+    line_ends=$(wc -l <"$signed/SHA256SUMS")
     tr '\000' '\001' <"$signed/SHA256SUMS" | awk -v line_ends="$line_ends" "$AWK_NAMES$AWK_SUMS" >listed
     awk 'part == 1 { listed[$2] = 1 } part == 2 && ($0 in listed) { print "./" $0 }' part=1 listed part=2 files >to_hash
     if [ -s to_hash ]; then
@@ -780,9 +827,12 @@ AWK_UTF8='
 
 # check_json NAME FILE: whether FILE, a part of the signed file NAME, is one canonical object.
 check_json() {
-    [ "$(tr -d '\040-\377' <"$2" | wc -c)" -eq 0 ] || fault "$1" 'a control character in it' 'wanted canonical JSON' || return
-    { tr -c '\200-\377' '\n' <"$2" && echo; } | tr -s '\n' | od -An -v -tu1 | awk "$AWK_UTF8" ||
-        fault "$1" 'bytes that are not UTF-8' 'wanted canonical JSON' || return
+    tr -d '\040-\177' <"$2" >odd || return
+    if [ -s odd ]; then
+        [ "$(tr -d '\200-\377' <odd | wc -c)" -eq 0 ] || fault "$1" 'a control character in it' 'wanted canonical JSON' || return
+        { tr -c '\200-\377' '\n' <"$2" && echo; } | tr -s '\n' | od -An -v -tu1 | awk "$AWK_UTF8" ||
+            fault "$1" 'bytes that are not UTF-8' 'wanted canonical JSON' || return
+    fi
     awk "$AWK_JSON" "$2" >why || return
     [ ! -s why ] || fault "$1" "$(tr '\n' ' ' <why | shown)" 'wanted canonical JSON'
 }
@@ -790,8 +840,10 @@ check_json() {
 # open_dsse NAME: whether form, key and signature of a DSSE file are right; leaves `payload` and the key that was found.
 open_dsse() {
     cut -d '"' -f 4 "$signed/$1" | tr -d '\n' >payload.b64
-    keyid=$(cut -d '"' -f 14 "$signed/$1" | head -c 100 | tr '\000' '?')
-    cut -d '"' -f 18 "$signed/$1" | head -c 100 | tr -d '\n' >sig.b64
+    end=$(tail -c 300 "$signed/$1" | tr '\000' '?') # …"keyid":"<keyid>","sig":"<signature>"}]}
+    keyid=${end%\"*\"*\"*\"*\"*} keyid=${keyid##*\"}
+    sig=${end%\"*} sig=${sig##*\"}
+    printf '%s' "$sig" >sig.b64
     decode payload.b64 payload
     decode sig.b64 sig
     {
@@ -799,7 +851,7 @@ open_dsse() {
         printf '","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"%s","sig":"%s"}]}\n' "$keyid" "$(b64_of sig)"
     } | cmp -s - "$signed/$1" ||
         fault "$1" 'another form of JSON, or none' 'wanted the one form of a DSSE, canonical base64 in it' || return
-    find_key 5 "$keyid" ||
+    find_key keyid "$keyid" ||
         fault "$1" "signed by key $(printf '%s' "$keyid" | shown)" "the given keys are $(given_keys)" || return
     { printf 'DSSEv1 28 application/vnd.in-toto+json %s ' "$(size_of payload)" && cat payload; } >pae
     verifies sig pae || fault "$1" 'its signature does not verify' "wanted one by $(key_name)"
@@ -811,11 +863,12 @@ check_statement() {
     tail_size=$(size_of "$3")
     size=$(($(size_of "$2") - ${#STATEMENT_HEAD} - tail_size))
     [ "$size" -gt 1 ] || fault "$1" 'too short' 'wanted an in-toto Statement v1' || return
-    [ "$(head -c "${#STATEMENT_HEAD}" "$2" | tr '\000' '?')" = "$STATEMENT_HEAD" ] ||
-        fault "$1" 'another beginning' "wanted $STATEMENT_HEAD" || return
-    tail -c "$tail_size" "$2" | cmp -s - "$3" ||
-        fault "$1" 'another predicate type, or other subjects' "wanted $(shown <"$3")..." || return
     tail -c "+$((${#STATEMENT_HEAD} + 1))" "$2" | head -c "$size" >predicate
+    if ! { printf '%s' "$STATEMENT_HEAD" && cat predicate "$3"; } | cmp -s - "$2"; then
+        [ "$(head -c "${#STATEMENT_HEAD}" "$2" | tr '\000' '?')" = "$STATEMENT_HEAD" ] ||
+            fault "$1" 'another beginning' "wanted $STATEMENT_HEAD" || return
+        fault "$1" 'another predicate type, or other subjects' "wanted $(shown <"$3")..." || return
+    fi
     check_json "$1" predicate
 }
 
@@ -858,8 +911,6 @@ check_predicate() {
     form='^\{'
     while read -r member value; do
         form="$form\"$member\":$value"
-        grep -Eq -e "$form" predicate ||
-            refuse 5 manifest.json "its predicate departs from its form at \"$member\"" 'docs/kit-format.md has the form'
     done <<END
 channel "(edge|stable|airgap)",
 created_at "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
@@ -870,75 +921,85 @@ source \\{"commit":(null|"[0-9a-f]{40}"),("note":$text,)?"state":"(clean|dirty|u
 trust "(dev|key)",
 version "[1-9][0-9]{3}\\.([1-9]|1[0-2])\\.(0|[1-9][0-9]{0,8})"\\}\$
 END
+    ! grep -Eq -e "$form" predicate || return 0
+    for member in version trust source rootHash parts deliveries created_at channel; do
+        form=${form%"\"$member\":"*} # until what is left fits
+        ! grep -Eq -e "$form" predicate || break
+    done
+    refuse 5 manifest.json "its predicate departs from its form at \"$member\"" 'docs/kit-format.md has the form'
 }
 
-# member NAME: a plain member of the predicate, whose form is known; no string has a bare quotation mark in it.
-member() {
-    sed "s/.*[{,]\"$1\":\"\\{0,1\\}\\([^\",]*\\).*/\\1/" predicate
+# read_predicate: sets the plain members of the predicate, whose form is known; no string has a bare quotation mark in it.
+read_predicate() {
+    value='"\([^"]*\)"'
+    source='{"commit":"\{0,1\}\([^",]*\).*"state":'$value'}'
+    form='{"channel":'$value',"created_at":'$value',.*,"rootHash":'$value',"source":'$source',"trust":'$value',"version":'$value'}'
+    plain=$(sed "s/^$form\$/\\1 \\2 \\3 \\4 \\5 \\6 \\7/" predicate)
+    read -r channel created_at stated_root_hash commit state trust version <<END
+$plain
+END
 }
 
-# items LIST NEXT: the list that stands before the member NEXT, an object a line.
-items() {
-    sed "s/.*,\"$1\":\\[\\(.*\\)\\],\"$2\":.*/\\1/; s/},{\"/}\\
-{\"/g" predicate
+# Takes the predicate, whose form is known; prints what a person reads of its lists. Whatever it looks for has a bare quotation mark.
+AWK_LISTS='
+function tell(list, shown, text,    item, seen, n, i, id, more) {
+    n = split(text, item, /[}],[{]"/)
+    printf "checked: %s:%s", shown, n ? "" : " none"
+    for (i = 1; i <= n; i++) {
+        more = "\"" item[i]
+        sub(/^.*"id":"/, "", more)
+        id = more
+        sub(/".*/, "", id)
+        more = substr(more, length(id) + 2)
+        if (id in seen) { refused("manifest.json", "its " list " name one thing twice", "wanted each once"); exit }
+        seen[id] = 1
+        printf "%s %s", (i > 1 ? "," : ""), id
+        if (sub(/^,"migration":"/, "", more)) { sub(/".*/, "", more); printf " ready (%s)", more }
+        else if (sub(/^,"reason":"/, "", more)) { sub(/","status":"absent".*/, "", more); printf " absent (%s)", more }
+        else printf " ready"
+    }
+    print ""
 }
-
-# item_ids LIST NEXT: the id of each.
-item_ids() {
-    items "$1" "$2" | sed -n 's/.*"id":"\([^"]*\)".*/\1/p'
+{
+    split(time, t, /[-T:Z]/)
+    leap = t[1] % 4 == 0 && (t[1] % 100 != 0 || t[1] % 400 == 0)
+    days = t[2] == 2 ? 28 + leap : 30 + (t[2] + (t[2] > 7)) % 2
+    split($0, part, /,"deliveries":\[|\],"parts":\[|\],"rootHash":"/)
+    tell("deliveries", "deliveries", part[2])
+    tell("parts", "other parts", part[3])
+    if (t[1] < 1 || t[2] < 1 || t[2] > 12 || t[3] < 1 || t[3] > days || t[4] > 23 || t[5] > 59 || t[6] > 59)
+        refused("manifest.json", "its created_at is " time, "wanted a time that exists")
 }
+'
 
-# tell_items LIST NEXT: what a person reads of them.
-tell_items() {
-    items "$1" "$2" | sed -n 's/.*"id":"\([^"]*\)","migration":"\([^"]*\)",.*/\1 ready (\2)/p; t
-s/.*"id":"\([^"]*\)".*"status":"ready".*/\1 ready/p; t
-s/.*"id":"\([^"]*\)","reason":"\(.*\)","status":"absent".*/\1 absent (\2)/p' |
-        awk '{ printf "%s%s", (NR > 1 ? ", " : ""), $0 } END { if (!NR) printf "none" }'
-}
-
-# Takes a time of the right form; exit 1 unless there is such a time.
-AWK_TIME='{
-    leap = $1 % 4 == 0 && ($1 % 100 != 0 || $1 % 400 == 0)
-    days = $2 == 2 ? 28 + leap : 30 + ($2 + ($2 > 7)) % 2
-    exit !($1 > 0 && $2 >= 1 && $2 <= 12 && $3 >= 1 && $3 <= days && $4 < 24 && $5 < 60 && $6 < 60)
-}'
-
-# check_manifest: leaves version and root_hash.
+# check_manifest: leaves version, root_hash and the lines `told` about its lists.
 check_manifest() {
     {
         printf ',"predicateType":"https://stella-ops.org/attestations/offline-update/1","subject":['
-        printf '{"digest":{"sha256":"%s"},"name":"SHA256SUMS"}' "$(hex_of digest)"
-        awk '{ printf ",{\"digest\":{\"sha256\":\"%s\"},\"name\":\"%s\"}", $1, $2 } END { print "]}" }' listed
+        printf '{"digest":{"sha256":"%s"},"name":"SHA256SUMS"}' "$digest"
+        awk '
+            { printf ",{\"digest\":{\"sha256\":\"%s\"},\"name\":\"%s\"}", $1, $2 }
+            $2 !~ /^attestations\// { print $1 "  " $2 > "listed.payload" }
+            END { print "]}" }' listed
     } >subjects
     check_statement manifest.json "$signed/manifest.json" subjects || stop 5
     check_predicate
-    for list in deliveries:parts parts:rootHash; do
-        [ -z "$(item_ids "${list%:*}" "${list#*:}" | sort | uniq -d)" ] ||
-            refuse 5 manifest.json "its ${list%:*} name one thing twice" 'wanted each once'
-    done
-    member created_at | awk -F '[-T:Z]' "$AWK_TIME" ||
-        refuse 5 manifest.json "its created_at is $(member created_at)" 'wanted a time that exists'
-    root_hash=$(awk '$2 !~ /^attestations\// { print $1 "  " $2 }' listed | sha256sum | cut -c 1-64)
-    [ "$(member rootHash)" = "$root_hash" ] || refuse 5 manifest.json "its rootHash is $(member rootHash)" "wanted $root_hash"
-    version=$(member version)
+    read_predicate
+    awk -v time="$created_at" "$AWK_NAMES$AWK_LISTS" predicate >told
+    stop_if_refused 5
+    root_hash=$(sha256sum <listed.payload)
+    root_hash=${root_hash%% *}
+    [ "$stated_root_hash" = "$root_hash" ] || refuse 5 manifest.json "its rootHash is $stated_root_hash" "wanted $root_hash"
     [ "$version" = "${root_version:-$version}" ] ||
         refuse 5 manifest.json "its version is $version" "wanted $root_version, as the root folder has it"
 }
 
 # --- stage 5: rule (15) --------------------------------------------------------------------------------------------------------------
 
-# tell_made: the lines about where the kit comes from and what it holds, while `predicate` is the manifest's.
-tell_made() {
-    printf 'checked: source commit %s (%s)\n' "$(member commit)" "$(member state)"
-    printf 'checked: channel %s, trust %s, made %s\n' "$(member channel)" "$(member trust)" "$(member created_at)"
-    printf 'checked: deliveries: %s\n' "$(tell_items deliveries parts)"
-    printf 'checked: other parts: %s\n' "$(tell_items parts rootHash)"
-    [ "$(member trust)" != dev ] || printf 'warning: this kit was signed with a development key; it is not for production\n'
-}
-
 # check_sbom NAME: whether the predicate that was left is the file sbom/lnm-kit.spdx.json without its line end.
 check_sbom() {
-    found=$({ cat predicate && echo; } | sha256sum | cut -c 1-64)
+    found=$({ cat predicate && echo; } | sha256sum)
+    found=${found%% *}
     wanted=$(awk '$2 == "sbom/lnm-kit.spdx.json" { print $1 }' listed)
     [ "$found" = "$wanted" ] || fault "$1" "its predicate has sha256 $found" "sbom/lnm-kit.spdx.json has ${wanted:-none, it is not listed}"
 }
@@ -957,7 +1018,7 @@ check_attestations() {
         esac
         printf ',"predicateType":"%s","subject":[{"digest":{"sha256":"%s"},"name":"concelier-lnm-%s"}]}\n' \
             "$type" "$root_hash" "$version" >subjects
-        if ! grep -Fxq "$name" files; then
+        if [ ! -f "$signed/$name" ]; then
             refused "$name" 'not in the kit' 'every kit has it'
         elif open_dsse "$name" && check_statement "$name" payload subjects && "$check" "$name"; then
             good=$((good + 1))
@@ -984,7 +1045,7 @@ main() {
         verdict=2
         exit 2
     fi
-    for tool in awk cat cmp cut dd find grep gzip head mkdir mktemp od openssl rm rmdir sed sha256sum sort tail tr uniq wc xargs; do
+    for tool in awk cat cmp cut dd find grep gzip head mkdir mktemp od openssl rm rmdir sed sha256sum sort tail tr wc xargs; do
         command -v "$tool" >/dev/null || end 1 "the tool $tool is not here"
     done
     case $(openssl version) in
@@ -999,11 +1060,13 @@ main() {
     exec 2>noise
     : >failures
     : >keys
-    : >first
-    : >rest
+    for name in first rest files.found folders.found listed.payload; do : >"$name"; done
 
     # stage 0
-    key_shown=$(printf '%s' "$1" | shown)
+    case ${#1}:$1 in
+    ???*:* | *:*[!A-Za-z0-9._/-]*) key_shown=$(printf '%s' "$1" | shown) ;;
+    *) key_shown=$1 ;;
+    esac
     read_keys "$1"
     exec </dev/null
     { [ -n "$2" ] && [ -e "$kit" ]; } || refuse 4 "$(printf '%s' "$2" | shown)" 'no such kit' 'wanted KIT.tar.gz or a folder'
@@ -1031,15 +1094,17 @@ main() {
     # stage 5
     check_manifest_signatures
     check_manifest
-    tell_made >made
     check_attestations
 
     {
         printf 'checked: SHA256SUMS is signed by %s\n' "$signer_name"
-        printf 'checked: %s files have the sha256 that is listed, none is missing, none was added\n' "$(wc -l <listed | tr -d ' ')"
+        printf 'checked: %s files have the sha256 that is listed, none is missing, none was added\n' "$(($(wc -l <listed)))"
         printf 'checked: manifest.json is signed by %s\n' "$signers"
         printf 'checked: 2 statements are about this kit: %s\n' "$STATEMENTS"
-        cat made
+        printf 'checked: source commit %s (%s)\n' "$commit" "$state"
+        printf 'checked: channel %s, trust %s, made %s\n' "$channel" "$trust" "$created_at"
+        cat told
+        [ "$trust" != dev ] || printf 'warning: this kit was signed with a development key; it is not for production\n'
         printf 'verified: concelier-lnm-%s rootHash %s\n' "$version" "$root_hash"
     } >report
     if [ "$heard" = no ] || ! cat report; then

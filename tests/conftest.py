@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.schedule import pytest_xdist_make_scheduler
+
+__all__ = ["pytest_xdist_make_scheduler"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 if threading.current_thread() is threading.main_thread():

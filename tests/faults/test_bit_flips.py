@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,20 @@ from tests.faults.forge import PROVENANCE, README, SBOM, SPDX, Kit, canonical, i
 from tests.faults.keys import Key
 from tests.faults.rawtar import BLOCK, FIELDS, archive, gzipped
 from tests.faults.verdicts import said_verified
-from tests.faults.verifiers import SH, module, prepare, verify, verify_here, written
+from tests.faults.verifiers import ALL, SH, module, prepare, verify, verify_here, written
 
 SEED = 20260901
 PARTS = 4  # of a file, so that two workers share the longest
+
+
+@pytest.fixture(autouse=True)
+def known_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flip leaves most signatures, keys and digests as they were: the same multiples of the same points are not computed again.
+
+    Whatever a flip does reach has other arguments. With LNM_FAULTS=all nothing is remembered.
+    """
+    if not ALL:
+        monkeypatch.setattr(module(), "two_products", functools.lru_cache(maxsize=64)(module().two_products))
 
 
 def tiny() -> Kit:

@@ -17,7 +17,7 @@ from tests.sharding.conftest import Router
 from tests.sharding.shim import Shim, ddl
 from tests.sharding.test_on_a_router import KEY, assert_as_declared
 
-pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("sharding"), pytest.mark.usefixtures("never_a_real_router")]
+pytestmark = [pytest.mark.mongod, pytest.mark.usefixtures("never_a_real_router")]
 
 
 def test_indexes_are_made_on_every_shard_that_owns_a_chunk(lnm: Lnm, shim: Shim, router: Router, cluster: Cluster) -> None:

@@ -23,7 +23,7 @@ from tests.sharding.conftest import Router
 from tests.sharding.shim import DDL, WRITES, Sent, ddl
 from tests.sharding.test_on_a_router import KEY, SHARDED, assert_as_declared
 
-pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("sharding"), pytest.mark.usefixtures("never_a_real_router")]
+pytestmark = [pytest.mark.mongod, pytest.mark.usefixtures("never_a_real_router")]
 
 ORDER = [
     "advisory_observations",

@@ -10,7 +10,7 @@ from tests.migrations.table_21_101 import INDEXES
 from tests.runner.installed import Lnm
 from tests.sharding.conftest import Router
 
-pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("sharding")]
+pytestmark = pytest.mark.mongod
 
 KEY: dict[str, Any] = {"tenantId": 1, "advisoryId": "hashed"}
 SHARDED = ["advisory_linkset_events", "advisory_linksets", "advisory_observation_events", "advisory_observations"]

@@ -15,7 +15,7 @@ from tests.sharding.conftest import Router
 from tests.sharding.shim import Shim
 from tests.sharding.test_on_a_router import KEY
 
-pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("sharding"), pytest.mark.usefixtures("never_a_real_router")]
+pytestmark = [pytest.mark.mongod, pytest.mark.usefixtures("never_a_real_router")]
 
 
 # ---- what servers of other kinds and versions refuse, told by the stand-in

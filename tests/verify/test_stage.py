@@ -7,6 +7,8 @@ as they do on the honest kit; LNM_FAULTS=all leaves out none.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+import json
 import os
 import re
 import shutil
@@ -111,23 +113,26 @@ def flip(path: Path) -> None:
 
 # ---- the real kit
 
-once = pytest.mark.xdist_group("the stage over the honest kit")
-
 
 @pytest.fixture(scope="module")
-def honest(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kit, Said]]:
-    """A copy of the kit under test that nobody changes, and what the stage says of it."""
-    folder = tmp_path_factory.mktemp("honest") / "dist"
-    shutil.copytree(dist, folder, symlinks=True)
-    before = traces(folder)
-    kit = Kit(folder, version)
-    said = stage(kit)
-    assert traces(folder) == before
-    yield kit, said
-    shutil.rmtree(folder)
+def honest(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Kit, Said]:
+    """A copy of the kit under test that nobody changes, and what the stage says of it: asked once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "honest"
+    shared.mkdir(exist_ok=True)
+    kit = Kit(shared / "dist", version)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "said").exists():
+            shutil.rmtree(kit.dist, ignore_errors=True)
+            shutil.copytree(dist, kit.dist, symlinks=True)
+            before = traces(kit.dist)
+            said = stage(kit)
+            assert traces(kit.dist) == before
+            (shared / "said").write_text(json.dumps(dataclasses.asdict(said)), encoding="utf-8")
+    return kit, Said(**json.loads((shared / "said").read_text(encoding="utf-8")))
 
 
-@once
 def test_the_real_kit_passes_and_every_check_says_what_it_found(honest: tuple[Kit, Said]) -> None:
     """Nothing of it is written to: the fixture looks."""
     _, said = honest
@@ -140,7 +145,6 @@ def test_the_real_kit_passes_and_every_check_says_what_it_found(honest: tuple[Ki
     assert said.err == ""
 
 
-@once
 def test_every_file_that_is_signed_or_stated_is_named(honest: tuple[Kit, Said]) -> None:
     kit, said = honest
     for archive in (kit.tarball, *map(kit.bundle, ("21-101", "21-102", "21-103"))):
@@ -150,7 +154,6 @@ def test_every_file_that_is_signed_or_stated_is_named(honest: tuple[Kit, Said]) 
         assert f"  ok      {kit.folder.name}/{name}: " in said.out
 
 
-@once
 def test_without_cosign_its_opinion_is_missing_and_that_is_said(honest: tuple[Kit, Said]) -> None:
     kit, said = honest
     assert "  skipped cosign: not on the PATH" in said.out
@@ -169,7 +172,6 @@ def test_with_cosign_nothing_is_skipped(kit: Kit) -> None:
     assert "refused by verify_kit.py, openssl, cosign (.sig), cosign (bundle)" in said.out
 
 
-@once
 def test_a_key_from_elsewhere_is_used_and_the_one_beside_the_kit_is_called_what_it_is(
     honest: tuple[Kit, Said], tmp_path: Path
 ) -> None:

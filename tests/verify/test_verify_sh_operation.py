@@ -267,7 +267,7 @@ TOOLS = [
 )
 @pytest.mark.parametrize("tool", [*TOOLS, "find", "mktemp", "uniq"])
 def test_tool_that_fails_is_never_a_yes(tool: str, how: str, place: Path, tmp_path: Path, tmpdir: Path) -> None:
-    """The kit is good: what only compares (cmp, grep) or finds nothing (uniq) and says «well» without a look is right about it."""
+    """The kit is good: what only compares (cmp, grep) and says «well» without a look is right about it, and none is asked that is not used (uniq)."""
     kit = "the kit" if tool == "find" else "the kit.tar.gz"
 
     done = run(place / "the key.pub", place / kit, environment={**stubbed(tmp_path, tool, how), "TMPDIR": str(tmpdir)})

@@ -1,0 +1,35 @@
+"""Which tests stay together on one worker: those that share something dear. All others go to whoever is free.
+
+`--dist=loadgroup` has the marks for this, and ignores them without a word: pytest-xdist 3.8 writes the groups into the tests' ids,
+which pytest 9.2 keeps elsewhere (pytest-xdist issue 1386). Here the scheduler looks at a table, by a hook that xdist documents.
+"""
+
+from __future__ import annotations
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = (
+    "tests/build/test_environment.py",  # an environment that is made once
+    "tests/crash/test_fail_points.py",  # a server that may be told to fail
+    "tests/sharding/",  # a cluster of three servers
+)
+"""How the ids of tests that stay together begin."""
+
+
+def unit(nodeid: str) -> str:
+    """What a test is scheduled with: its group, or itself."""
+    return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """xdist's own, whose scopes are the rows of TOGETHER, and every other test for itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """Ours instead of `--dist=loadscope`, which stands in pyproject.toml."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
