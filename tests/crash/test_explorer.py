@@ -31,7 +31,7 @@ class Journey:
     then: Direction
     first: int
     every: int
-    """Without LNM_KILLS=all it is killed at the first effect that is named, and at each that is so many later."""
+    """Without LNM_KILLS=all it is killed at this effect, and at each that is so many later."""
 
 
 JOURNEYS = {

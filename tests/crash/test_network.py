@@ -23,7 +23,7 @@ LOST = {"RetryableError": 10, "StoppedError": 3}
 """What a run may say that the network has ended: `{type: exit code}`."""
 LOST_LEASE = {**LOST, "LeaseLostError": 9}
 SHORT_LEASE_S = 3
-LONGEST_S = 3 * SHORT_LEASE_S
+LONGEST_S = 5 * SHORT_LEASE_S
 """In such a time a runner whose link has stalled has ended: its lease, and a bound for parting on a machine that is busy."""
 
 pytestmark = pytest.mark.mongod

@@ -2,10 +2,11 @@
 
 The lease is the document `_id: "runner"`: `{epoch, owner: {host, pid, run}, purpose, acquiredAt, renewedAt, expiresAt}`. Rules:
 (1) only the server's clock (`$$NOW`) says whether it is free; (2) each acquisition has a higher epoch, and the document is
-never removed; (3) while it is held a thread renews it; who cannot renew it until it runs out stops itself; (4) documents are
-written in transactions that touch a fence, `_id: "fence:<partition>"`: a fence with a higher epoch makes the whole transaction
-match nothing, so that a runner which was paused and comes back writes nothing, whatever it believes; (5) DDL cannot be fenced:
-`check` asks the server right before it, and a second runner that does the same converges.
+never removed; (3) while it is held a thread renews it; who cannot renew it until it runs out stops itself, also where a link has
+stalled and no socket fails: nothing that is sent after that, or to part, is waited for; (4) documents are written in transactions
+that touch a fence, `_id: "fence:<partition>"`: a fence with a higher epoch makes the whole transaction match nothing, so that a
+runner which was paused and comes back writes nothing, whatever it believes; (5) DDL cannot be fenced: `check` asks the server
+right before it, and a second runner that does the same converges.
 """
 
 from __future__ import annotations
