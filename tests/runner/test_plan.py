@@ -76,3 +76,12 @@ def test_a_delivery_that_nobody_knows_is_refused(lnm: Lnm, name: str) -> None:
     answer = lnm("plan", name, "--kit", lnm.kit.folder, wanted=4 if name == "21-999" else 2)
 
     assert "one of 21-101, 21-102, 21-103" in answer.stderr
+
+
+def test_a_kit_that_a_development_key_signed_is_called_so(lnm: Lnm) -> None:
+    said = "a development key signed this kit: it is for trying out, not for production"
+
+    assert said in lnm.plan().stdout
+    assert said in lnm("apply", "21-101", "--kit", lnm.kit.folder).stdout
+    assert said in lnm.apply().stdout
+    assert said in lnm("rollback", "21-101", "--kit", lnm.kit.folder).stdout

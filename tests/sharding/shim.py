@@ -163,7 +163,7 @@ class Shim:
             answers = {name: upstreams.passed_on(self.cluster.shards[name].port, message) for name in owners}
             failed = next((answer for answer in answers.values() if not answer["ok"]), {"ok": 1.0})
             return {"raw": answers, **failed}
-        if sent.name == "listIndexes" or (sent.name in {"aggregate", "count"} and self.is_empty(sent)):
+        if sent.name == "listIndexes" or (sent.name in {"aggregate", "count", "find"} and self.is_empty(sent)):
             return upstreams.passed_on(lowest, message)
         return refused(sent)
 

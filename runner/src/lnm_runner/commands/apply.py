@@ -49,7 +49,7 @@ def run(options: Options) -> Result:
         plan = look()
         said = summary(server, migration, known, plan)
         if not options.execute:
-            last = [kept(settings, options), trust(kit), f"sharding: {said['sharding']}"]
+            last = [kept(settings, options), kit.warning, f"sharding: {said['sharding']}"]
             last.append("Nothing was written; add --execute to do it.")
             return Result({**said, "executed": False}, [*described(migration, known, plan), *filter(None, last)])
         if known.is_complete and not plan.actions:
@@ -60,7 +60,7 @@ def run(options: Options) -> Result:
         job = Job(server.database, migration, UP, look, kept_of_run, options)
         execution.require_free(job, known, plan)
         outcome = execution.carry_out(job)
-        return done({**said, "sharding": server.sharding}, job, outcome, [kept(settings, options), trust(kit)])
+        return done({**said, "sharding": server.sharding}, job, outcome, [kept(settings, options), kit.warning])
 
 
 def kept(settings: Settings, options: Options) -> str:
@@ -68,11 +68,6 @@ def kept(settings: Settings, options: Options) -> str:
     days = f"{settings.events_ttl_days} days" if settings.events_ttl_days else "for ever"
     source = "as LNM_EVENTS_TTL_DAYS says" if options.names_events_ttl else "as before, or by default"
     return f"published events are kept {days}, {source}"
-
-
-def trust(kit: VerifiedKit) -> str:
-    """A warning where nobody vouches for a kit."""
-    return "a development key signed this kit: it is for trying out, not for production" if kit.manifest.trust == "dev" else ""
 
 
 def done(said: dict[str, Any], job: Job, outcome: execution.Outcome, notes: list[str]) -> Result:

@@ -47,7 +47,7 @@ def run(options: Options) -> Result:
         lines.append(f"another runner is at work: {lease.described(holder)}")
     if server.topology is Topology.STANDALONE:
         lines.append("this server is a standalone one: it can be planned for, but not migrated")
-    return Result(data, [*lines, f"sharding: {sharding}", "Nothing was written."])
+    return Result(data, [*lines, *filter(None, [kit.warning]), f"sharding: {sharding}", "Nothing was written."])
 
 
 def planned(migration: Migration, known: Entry, plan: Plan) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def run(options: Options) -> Result:
         plan = look()
         said = summary(server, migration, known, plan)
         if not options.execute:
-            return Result({**said, "executed": False}, described(migration, known, plan))
+            return Result({**said, "executed": False}, [*described(migration, known, plan), *filter(None, [kit.warning])])
         privileges.require(server, f"rollback {migration.delivery}")
         job = Job(server.database, migration, BACK, look, details(kit, migration, options, settings), options)
         execution.require_free(job, known, plan)

@@ -27,6 +27,9 @@ HINTS: Final[Mapping[int, str]] = {
 }
 
 
+DEVELOPMENT: Final = "a development key signed this kit: it is for trying out, not for production"
+
+
 class Part(Protocol):
     """A delivery in the manifest: `digest` and `migration` for a ready one, `reason` for an absent one."""
 
@@ -95,6 +98,9 @@ class VerifiedKit:
         self.signer: Final = report.signers[0].fingerprint
         """Of the key that signed SHA256SUMS: 64 hex digits."""
         self.sums: Final = dict(report.sums)
+        is_dev = self.manifest.trust == "dev"
+        self.warning: Final = DEVELOPMENT if is_dev else ""
+        """What whoever uses the kit must be told; empty where there is nothing."""
 
     def read(self, name: str) -> bytes:
         """The bytes of a listed file, which are the signed ones.
