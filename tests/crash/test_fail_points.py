@@ -21,7 +21,7 @@ from tests.runner.hold import let_the_lease_run_out
 OBSERVATIONS = "advisory_observations"
 MAX_TIME_EXPIRED = 50  # mongo/src/mongo/base/error_codes.yml
 
-pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("fail points")]
+pytestmark = pytest.mark.mongod
 
 
 @pytest.fixture(scope="module")
