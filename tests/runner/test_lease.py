@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ from tests.runner.installed import Lnm
 
 pytestmark = pytest.mark.mongod
 
+AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 ID = "20251202_lnm_21_101_sharding_and_ttl"
 
 
@@ -53,6 +55,24 @@ def test_who_waits_goes_on_as_soon_as_the_lease_is_free(lnm: Lnm, site: Site) ->
 
     assert time.monotonic() - began < 30
     assert ledger_row(site)["epoch"] == 8
+
+
+def test_who_has_waited_does_not_go_by_settings_that_are_others_now(lnm: Lnm, site: Site) -> None:
+    hold_lease(site, 60)
+    site.database.command("profile", 2)
+    runner = start(lnm, "--wait", "60")
+    while site.database["system.profile"].count_documents({"command.findAndModify": "lnm_lease"}) < 2:
+        assert runner.poll() is None
+        time.sleep(0.1)
+
+    row = {"_id": ID, "state": "rolled-back", "run": "x", "delivery": "21-101", "migrationDigest": "sha256:1", "startedAt": AT}
+    site.database["lnm_migrations"].insert_one({**row, "settings": {"eventsTtlDays": 0}})
+    let_the_lease_run_out(site)
+    told = runner.communicate(timeout=60)[0]
+
+    assert runner.returncode == 10, told
+    assert "how long published events are kept" in told
+    assert site.database.list_collection_names(filter={"name": {"$regex": "^advisory"}}) == []
 
 
 def test_who_waits_too_short_stops_without_a_trace(lnm: Lnm, site: Site) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from lnm_runner import execution, history, ledger, migrations, mongo, privileges
 from lnm_runner.commands import Result
 from lnm_runner.commands.plan import described, planned
-from lnm_runner.errors import InputError
+from lnm_runner.errors import InputError, RetryableError
 from lnm_runner.execution import Job
 from lnm_runner.kit import VerifiedKit, open_kit
 from lnm_runner.ledger import UP, Entry
@@ -43,6 +43,9 @@ def run(options: Options) -> Result:
         def look() -> Plan:
             story = ledger.story(server.database)
             history.require(story, migrations.known(kit), migration.delivery, options.again, resume=options.resume)
+            if ledger.settings(server.database, options) != settings:
+                said = "another runner has meanwhile changed how long published events are kept"
+                raise RetryableError(said, hint="run the same command again; nothing was changed by this one")
             return migration.plan(server.database, settings)
 
         known = ledger.entry(server.database, migration.id)
