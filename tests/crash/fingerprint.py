@@ -2,8 +2,8 @@
 
 Counted: kind, options and validator of each collection, its indexes with every field that the server lists and whether they are
 built to the end, its documents by `_id` and by the SHA-256 of their BSON. Not counted: the order of anything but an index's
-keys, UUIDs, the server's own `system.*`, and what the options say of a validator where there is none (lnm_runner/undo.py). Of the runner's state only what two runs have in common is compared: `state` and
-`migrationDigest` of a row, but not times, owners and runs.
+keys, UUIDs, the server's own `system.*`, and what the options say of a validator where there is none (lnm_runner/undo.py). Of the
+runner's state only what two runs have in common is compared: `state` and `migrationDigest` of a row, but not times, owners and runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
+INDEX_NOT_FOUND = 27  # mongo/src/mongo/base/error_codes.yml
 STATE = ("lnm_lease", "lnm_migrations", "schema_migrations")
 COMPARED = ("state", "migrationDigest")
 NO_VALIDATOR = {"validator": {}, "validationLevel": "strict", "validationAction": "error"}
@@ -60,7 +62,7 @@ def options(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def indexes(database: Database[dict[str, Any]], collection: str) -> dict[str, dict[str, Any]]:
     """`{name: specification}`; keys in their order, and `building` where an index is not built to its end."""
-    building = {row["name"] for row in database[collection].aggregate([{"$indexStats": {}}]) if row.get("building")}
+    building = {row["name"] for row in index_stats(database, collection) if row.get("building")}
     return {
         index["name"]: {
             **index,
@@ -69,6 +71,16 @@ def indexes(database: Database[dict[str, Any]], collection: str) -> dict[str, di
         }
         for index in database[collection].list_indexes()
     }
+
+
+def index_stats(database: Database[dict[str, Any]], collection: str) -> list[dict[str, Any]]:
+    """What the server says of each index; while a build begins, it may not find one that it has just listed."""
+    while True:
+        try:
+            return list(database[collection].aggregate([{"$indexStats": {}}]))
+        except OperationFailure as err:
+            if err.code != INDEX_NOT_FOUND:
+                raise
 
 
 def documents(database: Database[dict[str, Any]], collection: str) -> dict[str, str]:

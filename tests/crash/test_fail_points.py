@@ -44,10 +44,11 @@ def failing(replica_set: Cluster, name: str, mode: str | dict[str, int], **data:
 
 def killed_while_it_builds(patient: Patient) -> None:
     """Starts an apply, and kills it while the server builds for it."""
-    runner = patient.lnm.start(*runs.command(patient.lnm))
-    wait_until(patient, builds=True)
-    runner.kill()
-    runner.communicate()
+    with patient.lnm.start(*runs.command(patient.lnm)) as runner:
+        try:
+            wait_until(patient, builds=True)
+        finally:
+            runner.kill()
 
 
 def wait_until(patient: Patient, *, builds: bool) -> None:
