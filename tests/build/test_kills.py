@@ -1,8 +1,8 @@
 """SIGKILL at every write of a build: no target is ever a half, and the next build is right with no cleaning.
 
-strace(1) kills the build as it enters its n-th call of one kind, for every kind that changes a disk and every n. On the
-small table (small_dodo.py) that is exhaustive but for the pages of the state, of which every seventh is tried; on the whole
-build a few calls are. All of all of them are tried in `nox -s crash` (LNM_KILLS=all).
+strace(1) kills the build as it enters its n-th call of one kind, for every kind that changes a disk. On the small table
+(small_dodo.py) every second n is tried, and of the pages of the state every seventh; on the whole build a few calls are. All
+of all of them are tried in `nox -s crash` (LNM_KILLS=all).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ MORE_PAGES, LAST_PAGES = 8, 40
 A row holds inode numbers; where they have fewer digits than when the pages were counted, it takes fewer pages of the few hundred.
 """
 ALL = os.environ.get("LNM_KILLS") == "all"
+EVERY_CALL = 1 if ALL else 2
 EVERY_PAGE = 1 if ALL else 7  # page of the state that is tried: a transaction writes many, three in four of all calls
 FEW = 12  # places that are tried on the whole build outside of `nox -s crash`
 Ends = dict[str, dict[str, str]]
@@ -95,7 +96,7 @@ def count(tree: Tree, epoch: str) -> dict[str, int]:
 
 def points(total: dict[str, int], *without: str) -> list[tuple[str, int]]:
     """Every place where a build can be killed, of the pages of the state a part: `(call, number)`."""
-    steps = {call: EVERY_PAGE if call == "pwrite64" else 1 for call in CALLS if call not in without}
+    steps = {call: EVERY_PAGE if call == "pwrite64" else EVERY_CALL for call in CALLS if call not in without}
     return [(call, number) for call, step in steps.items() for number in range(1, total[call] + 1, step)]
 
 

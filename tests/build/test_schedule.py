@@ -1,4 +1,4 @@
-"""tests/schedule.py: what shall stay together does, in a run of pytest with two workers. It once did not, and nobody said so."""
+"""tests/schedule.py: what shall stay together does, in a run of pytest with workers. It once did not, and nobody said so."""
 
 from __future__ import annotations
 
