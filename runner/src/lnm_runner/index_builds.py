@@ -15,12 +15,11 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from lnm_runner.mongo import Database
+from lnm_runner.mongo import PARTING_S, Database
 from lnm_runner.progress import Progress
 
 ASK_EVERY_S = 0.5
 LONGEST_ANSWER_S = 5
-PARTING_S = 1  # a lease that is lost is no longer waited for
 
 
 def built(database: Database, collection: str) -> tuple[int, int] | None:
