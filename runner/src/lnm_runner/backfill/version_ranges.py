@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from univers import versions as schemes
+from univers.nuget import InvalidNuGetVersion
 from univers.versions import InvalidVersion
 
 BY_TYPE: Mapping[str, type[schemes.Version]] = {
     "alpm": schemes.ArchLinuxVersion, "apk": schemes.AlpineLinuxVersion, "bitnami": schemes.SemverVersion,
     "cargo": schemes.SemverVersion, "composer": schemes.ComposerVersion, "conan": schemes.ConanVersion,
-    "deb": schemes.DebianVersion, "gem": schemes.RubygemsVersion, "golang": schemes.GolangVersion,
-    "hex": schemes.SemverVersion, "julia": schemes.SemverVersion,
-    "maven": schemes.MavenVersion, "npm": schemes.SemverVersion, "nuget": schemes.NugetVersion, "pub": schemes.SemverVersion,
-    "pypi": schemes.PypiVersion, "rpm": schemes.RpmVersion, "swift": schemes.SemverVersion,
+    "deb": schemes.DebianVersion, "gem": schemes.RubygemsVersion, "golang": schemes.GolangVersion, "hex": schemes.SemverVersion,
+    "julia": schemes.SemverVersion, "maven": schemes.MavenVersion, "npm": schemes.SemverVersion, "nuget": schemes.NugetVersion,
+    "pub": schemes.SemverVersion, "pypi": schemes.PypiVersion, "rpm": schemes.RpmVersion, "swift": schemes.SemverVersion,
 }  # fmt: skip
 """Comparers by the type of a purl; another type has none."""
 Point = tuple[str, "Ordered | None"]
 """An event of OSV: its name, and its version; None is before every version, or a limit that is none."""
 BEGIN = "0"  # OSV: «introduced: 0» is before every version
 WITHOUT_END = "*"  # OSV: a limit that is none
+LONGEST = 200  # characters; a longer text is no version, and Python refuses to read an integer of more than 4,300 digits
 REMEMBERED = 65_536  # versions; lists of one package are alike from advisory to advisory
 
 
@@ -67,13 +68,13 @@ class Interval:
 def version(kind: str, text: str) -> Ordered | None:
     """A version by the comparer of a purl's type; None where it has none, or cannot read it."""
     scheme = BY_TYPE.get(kind)
-    if scheme is None:
+    if scheme is None or len(text) > LONGEST:
         return None
     try:
-        found: Ordered = scheme(text)
-    except (InvalidVersion, ValueError, TypeError, AttributeError):
+        found = scheme(text)
+    except (InvalidNuGetVersion, InvalidVersion, ValueError, TypeError, AttributeError):
         return None
-    return found
+    return None if found.value is None else found
 
 
 @dataclass(frozen=True)
