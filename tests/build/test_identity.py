@@ -32,6 +32,12 @@ def test_numbers_at_the_edges_are_written_as_rfc_8785_says(value: float) -> None
     assert identity.canonical([value]) == rfc8785.dumps([value])
 
 
+def test_names_are_sorted_by_utf_16() -> None:
+    value = {"\U0001f600": 1, "\uffee": 2}
+    assert identity.canonical(value) == rfc8785.dumps(value)
+    assert list(value) != sorted(value)
+
+
 @pytest.mark.parametrize("value", [2**53, float("nan"), float("inf"), {"a": object()}])
 def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
     with pytest.raises(rfc8785.CanonicalizationError):

@@ -218,7 +218,7 @@ def component() -> list[dict[str, Any]]:
     """Two observations that share a name; not in their order."""
     later = AT + dt.timedelta(hours=1)
     alias = raw(identifiers={"cve": "CVE-2021-23337"})
-    other = raw("nvd", "CVE-2021-23337", fetched_at=later, artifact_sha256="b" * 64, content_hash="sha256:" + "b" * 64)
+    other = raw("nvd", "CVE-2021-23337", fetched_at=later, artifact_sha256="c" * 64, content_hash="sha256:" + "c" * 64)
     return [observation(other, NVD), observation(alias)]
 
 
@@ -309,6 +309,15 @@ def test_all_entries_of_a_package_are_compared() -> None:
     assert "affected-range-divergence" not in [conflict["reason"] for conflict in made[0]["conflicts"]]
 
 
+def test_neither_capitals_of_names_and_links_nor_the_order_of_scores_makes_a_difference() -> None:
+    scores = (Severity("cvssv3", 9.8, ""), Severity("cvssv3", 1.0, ""))
+    one = observation(raw(), Record("ghsa-X", severities=scores, references=("https://A.example",)))
+    other = observation(raw("nvd", "CVE-1"), Record("GHSA-x", severities=scores[:1], references=("https://a.example",)))
+    made = linksets.documents([one, other], RUN)[0]
+    assert made["confidence"] == 0.6  # a shared name 0.40, equal highest scores 0.10, equal links 0.05, fetched together 0.05
+    assert [conflict["reason"] for conflict in made["conflicts"]] == ["metadata-gap", "metadata-gap"]
+
+
 # ---- events
 
 
@@ -344,7 +353,9 @@ def test_the_event_of_an_observation_says_what_its_subscribers_need() -> None:
 def test_the_event_of_a_linkset_says_what_its_subscribers_need() -> None:
     made = linksets.documents(component(), RUN)[0]
     event = events.of_linkset(made)
-    ids = sorted(str(one) for one in made["observations"])
+    given = [str(one) for one in made["observations"]]
+    ids = sorted(given)
+    assert ids != given
     assert event == {
         "_id": event["_id"],
         "eventId": str(uuid.uuid5(identity.EVENTS, f"advisory_linksets|{made['_id']}|{made['linksetHash']}")),

@@ -282,6 +282,7 @@ def test_integers_of_bson_are_numbers() -> None:
     ("ecosystem", "name", "wanted"),
     [
         ("PyPI", "Zope.Interface_x", "pkg:pypi/zope.interface-x"),
+        ("PyPI", "a\\b/c", "pkg:pypi/a%5Cb/c"),
         ("Go", "github.com/A/b", "pkg:golang/github.com/A/b"),
         ("Go", "stdlib", "pkg:golang/stdlib"),
         ("Maven", "org.garden:pear", "pkg:maven/org.garden/pear"),
@@ -321,6 +322,27 @@ def test_a_backslash_before_the_end_of_a_cpes_part_does_not_join_it_to_the_next(
     match = {"vulnerable": True, "criteria": name}
     (found,) = formats.read("NVD", {"id": "CVE-1", "configurations": [{"nodes": [{"cpeMatch": [match]}]}]}).affected
     assert (found.package, found.versions) == ("garden/pear\\", ("1.0",))
+
+
+def test_a_version_in_a_name_says_nothing_where_there_are_bounds_and_nothing_negated_is_affected() -> None:
+    match = {"vulnerable": True, "criteria": "cpe:2.3:a:garden:pear:1:*:*:*:*:*:*:*", "versionEndIncluding": "7"}
+    configurations = [
+        {"nodes": [{"cpeMatch": [match]}]},
+        {"negate": True, "nodes": [{"cpeMatch": [{**match, "versionEndIncluding": None}]}]},
+    ]
+    (found,) = formats.read("NVD", {"id": "CVE-1", "configurations": configurations}).affected
+    assert (found.versions, found.ranges) == ((), (Range("CPE", ({"versionEndIncluding": "7"},)),))
+
+
+def test_empty_texts_of_a_list_are_left_out() -> None:
+    assert formats.read("OSV", {"id": "A-1", "aliases": ["", "B-1"]}).aliases == ("B-1",)
+
+
+def test_a_component_is_what_its_own_helper_says() -> None:
+    helper = {"product_identification_helper": {"purl": "pkg:rpm/redhat/pear-libs@4"}}
+    own = put("product_tree", "relationships", 0, "full_product_name", value={"product_id": "OS:P3", "name": "libs", **helper})
+    found = formats.read("CSAF", changed("CSAF", own)).affected[1]
+    assert found == Affected("pkg:rpm/redhat/pear-libs", "libs", versions=("4",))
 
 
 def test_a_component_of_a_component_is_named_by_what_it_is_alone() -> None:
@@ -426,6 +448,7 @@ WRONG: tuple[tuple[str, tuple[str | int, ...], object, str], ...] = (
     ("NVD", ("metrics", "cvssMetricV2", 0, "cvssData", "baseScore"), True, "metrics.cvssMetricV2[0].cvssData.baseScore: found true or false, wanted a number"),
     ("NVD", ("metrics", "cvssMetricV2", 0, "cvssData", "baseScore"), Decimal128("7.5"), "metrics.cvssMetricV2[0].cvssData.baseScore: found Decimal128, wanted a number"),
     ("NVD", ("metrics", "cvssMetricV2", 0, "cvssData", "baseScore"), 10.1, "metrics.cvssMetricV2[0].cvssData.vectorString: the score beside it is not between 0 and 10"),
+    ("NVD", ("metrics", "cvssMetricV2", 0, "cvssData", "baseScore"), -0.1, "metrics.cvssMetricV2[0].cvssData.vectorString: the score beside it is not between 0 and 10"),
     ("NVD", ("metrics", "cvssMetricV2", 0, "cvssData", "baseScore"), math.nan, "metrics.cvssMetricV2[0].cvssData.vectorString: the score beside it is not between 0 and 10"),
     ("NVD", ("metrics", "cvssMetricV2", 0, "cvssData", "baseScore"), 10**400, "metrics.cvssMetricV2[0].cvssData.vectorString: the score beside it is not between 0 and 10"),
     ("NVD", ("configurations",), {}, "configurations: found an object, wanted a list"),

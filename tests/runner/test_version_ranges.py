@@ -59,6 +59,7 @@ def meet(kind: str, ones: Entry | list[Entry], others: Entry | list[Entry]) -> b
         (osv("+1.0", "-2.0", "+2.0", "-3.0"), osv("+2.5", "-2.6"), True),  # ends and begins at one version
         (osv("+1.0", "=1.0"), exact("1.0"), True),
         (osv("+1.0", "=1.0"), exact("1.0.1"), False),
+        (osv("=1.0", "+1.0"), exact("1.0.1"), False),
         (osv("+10.0"), osv("+0", "-9.0"), False),  # not as text
         (osv("+0", "-2.0"), exact("1.9"), True),
         (osv("+0", "-2.0"), exact("2.0"), False),
@@ -107,12 +108,15 @@ def test_bounds_of_nvd_are_evaluated_as_nvd_says(one: Entry, other: Entry, wante
         ("nuget", exact("1"), exact("abc")),
         ("nuget", exact("1"), exact("")),
         ("npm", exact("1"), exact("9" * 5000)),
+        ("alpm", exact("1"), exact("9" * 5000)),
+        ("gem", exact("1"), exact("9" * 5000)),
         ("npm", {}, exact("1")),  # nothing is said
         ("npm", osv("+0", kind="GIT"), exact("1")),  # commits are no versions
         ("npm", osv("-1"), exact("1")),  # no beginning
         ("npm", osv("+1", "-1"), exact("1")),  # nothing is in it
         ("npm", nvd(si="2", ee="1"), exact("1")),
         ("npm", osv(), exact("1")),
+        ("npm", osv(), osv()),
     ],
 )
 def test_what_cannot_be_compared_neither_meets_nor_parts(kind: str, one: Entry, other: Entry) -> None:
@@ -123,6 +127,7 @@ def test_one_part_that_cannot_be_compared_leaves_open_whether_the_rest_is_all() 
     assert meet("pypi", [exact("1"), exact("what?")], exact("2")) is None
     assert meet("pypi", [exact("1"), exact("what?")], exact("1.0")) is True
     assert meet("pypi", [exact("1"), {}], exact("2")) is None
+    assert meet("pypi", {**exact("1"), **osv("-1")}, exact("2")) is None
 
 
 def test_commits_beside_versions_take_nothing_from_them() -> None:
