@@ -41,9 +41,14 @@ def linkset_id(tenant: str, source: str, advisory: str) -> ObjectId:
     return object_id(tenant, source, advisory)
 
 
+def canonical(value: Any) -> bytes:
+    """The canonical JSON of a value (RFC 8785)."""
+    return rfc8785.dumps(value)
+
+
 def canonical_sha256(value: Any) -> str:
     """`sha256:` and the SHA-256 of the canonical JSON of a value."""
-    return f"sha256:{sha256(rfc8785.dumps(value))}"
+    return f"sha256:{sha256(canonical(value))}"
 
 
 def observation_hash(tenant: str, source: str, advisory: str, artifact_sha256: str, fetched_at: dt.datetime) -> str:
