@@ -20,6 +20,9 @@ NOTICE = re.compile(
     (?:(?<=[0-9,])\s*?\n[#\t *]*[^\n"]+)*)""",  # goes on where a line ends in a year or a comma
     re.MULTILINE | re.IGNORECASE | re.VERBOSE,
 )
+OF_THE_TEXT = re.compile(
+    r"^[^\n]*\n\s*Everyone is permitted to copy and distribute verbatim", re.MULTILINE
+)  # GNU's licences: their own
 BSD_2 = (
     "redistributions of source code must retain the above copyright notice",
     "redistributions in binary form must reproduce the above copyright notice",
@@ -63,10 +66,18 @@ def which_bsd(wheel: Path) -> str:
 
 def notices(texts: Iterable[str]) -> str:
     """The copyright notices of some texts, each once, sorted, on one line."""
-    found = {re.sub(r"[\s#*]+", " ", notice).strip(" .,") for text in texts for notice in NOTICE.findall(text)}
+    found = {
+        re.sub(r"[\s#*]+", " ", notice).strip(" .,") for text in texts for notice in NOTICE.findall(OF_THE_TEXT.sub("", text))
+    }
     return "; ".join(sorted(found))
 
 
 def copyright_of(wheel: Path) -> str:
     """The copyright notices of a wheel; nothing where it has none that can be found."""
     return notices(licence_files(wheel)) or notices(heads(wheel))
+
+
+def is_without_notice(wheel: Path) -> bool:
+    """True where no file of a wheel holds a notice, which is more than that none was found where notices stand."""
+    with zipfile.ZipFile(wheel) as archive:
+        return not notices(archive.read(name).decode("utf-8", "replace") for name in archive.namelist())

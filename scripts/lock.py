@@ -37,7 +37,9 @@ SPDX_IDS = {
     "Apache 2.0": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
+    "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
     "ISC License (ISCL)": "ISC",
+    "LGPLv3+": "LGPL-3.0-or-later",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "PSF": "PSF-2.0",
@@ -60,7 +62,10 @@ def run(*command: str) -> str:
 
 
 def resolve(group: str) -> None:
-    """Resolves one dependency group for every platform and Python into its lock."""
+    """Resolves one dependency group for every platform and Python into its lock.
+
+    What a group shares with the runner has the runner's version: packages.json has one line a package.
+    """
     common = (
         "--quiet",
         "--universal",
@@ -71,7 +76,8 @@ def resolve(group: str) -> None:
         "--no-header",
         "--no-annotate",
     )
-    run(sys.executable, "-m", "uv", "pip", "compile", *common, "--group", group, "-o", str(FOLDER / f"{group}.txt"))
+    shared = () if group == "runner" else ("--constraint", str(FOLDER / "runner.txt"))
+    run(sys.executable, "-m", "uv", "pip", "compile", *common, *shared, "--group", group, "-o", str(FOLDER / f"{group}.txt"))
 
 
 def report(lock: Path, *options: str) -> list[dict[str, Any]]:

@@ -23,7 +23,8 @@ ITSELF = sbom_gate.KIT
 READERS = 2
 LARGE = 1 << 18  # bytes
 RUNNER = "lnm-runner"
-RUNNER_REQUIRES = ("pymongo",)  # runner/pyproject.toml; tests/build/test_sbom.py compares them
+# as runner/pyproject.toml has them; tests/build/test_sbom.py compares
+RUNNER_REQUIRES = ("cvss", "packageurl-python", "pymongo", "rfc8785", "univers")
 SOURCES = (".js", ".py", ".sh")
 KINDS = {".md": "DOCUMENTATION", ".whl": "ARCHIVE", **dict.fromkeys(SOURCES, "SOURCE")}  # SPDX 2.3, 8.3; the rest is text
 DATA_LICENCE = "CC0-1.0"  # of every SPDX 2.3 document (6.2)
@@ -101,7 +102,10 @@ def component(path: Path, wheel: Wheel, known: dict[str, dict[str, Any]]) -> sbo
         notices = licences.copyright_of(path) or "NONE"
         own = {"version": wheel.version, "supplier": sbom.AUTHOR, "licence": sbom.OUR_LICENCE, "copyright": notices}
         return sbom.pypi_component(RUNNER, own, filename=wheel.filename, sha256=wheel.sha256)
-    return sbom.pypi_component(wheel.name, known[wheel.name], filename=wheel.filename, sha256=wheel.sha256)
+    item = known[wheel.name]
+    if not item["copyright"] and licences.is_without_notice(path):
+        item = {**item, "copyright": "NONE"}
+    return sbom.pypi_component(wheel.name, item, filename=wheel.filename, sha256=wheel.sha256)
 
 
 def kit_component(name: str, version: str, entries: list[File]) -> sbom.Component:

@@ -15,6 +15,7 @@ from tests.build.trees import BIN, Tree, contents, powerless, restored, traces
 PASSWORD = "correct horse battery staple"
 LOCKED_SHA256 = "af15f7d385a6ae2fb35a796fde2138004c8c42c7389090e2addc83e3b3340fd8"
 WHEEL = "dnspython-2.9.2-py3-none-any.whl"
+FIRST_WHEEL = "attrs-26.1.0-py3-none-any.whl"
 KEY_TASK = "key:signing-key.pub"
 EPOCH_WORDS = ("SOURCE_DATE_EPOCH: found", "wanted whole seconds since 1970", "unset SOURCE_DATE_EPOCH")
 
@@ -103,10 +104,10 @@ LOCKS = (
     Case(
         "index without the wheel",
         lambda tree: tree.append("scripts/wheelhouse.py", "# changed\n"),
-        (f"{WHEEL}: pip could not fetch it", "pip config list"),
+        (f"{FIRST_WHEEL}: pip could not fetch it", "pip config list"),
         10,
         {"PIP_FIND_LINKS": "/nowhere"},
-        failed=f"wheelhouse:{WHEEL}",
+        failed=f"wheelhouse:{FIRST_WHEEL}",
     ),
     Case(
         "inventory of another version than the lock",

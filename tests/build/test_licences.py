@@ -65,6 +65,7 @@ def test_texts_that_disagree_say_nothing(tmp_path: Path) -> None:
             "Copyright (c) 2001, 2002 F; All Rights Reserved",
         ),
         ("Copyright [yyyy] [name of copyright owner]\n", ""),
+        (" Copyright (C) 2007 F\n Everyone is permitted to copy and distribute verbatim copies\n of this document\n", ""),
         ("the copyright notice of 2015\nA copyright (c) in a line\n", ""),
         ("", ""),
     ],
@@ -78,3 +79,8 @@ def test_notices_are_looked_for_in_licence_files_and_then_in_modules(tmp_path: P
     both = wheel(tmp_path, a_py="# Copyright 2020 M\n", **{"a-1_dist-info__licenses__COPYING": "Copyright 2021 L\n"})
     assert licences.copyright_of(both) == "Copyright 2021 L"
     assert licences.copyright_of(wheel(tmp_path, a_py="")) == ""
+
+
+def test_a_wheel_is_without_a_notice_where_no_file_of_it_has_one(tmp_path: Path) -> None:
+    assert licences.is_without_notice(wheel(tmp_path, a_py="", **{"a-1_dist-info__LICENSE": "Copyright [yyyy] [name]\n"}))
+    assert not licences.is_without_notice(wheel(tmp_path, a_py="", a__b__c_py="\n" * licences.HEAD + "# Copyright 2020 M\n"))

@@ -1,0 +1,1 @@
+"""21-102: makes observations, linksets and events of what is stored."""
