@@ -86,7 +86,7 @@ def affected(found: Mapping[str, Any], vulnerabilities: list[tuple[str, Mapping[
     """The affected products, those of one purl together, in the order in which they are first listed."""
     known = {identity: product for identity, product in products(found)}
     together: dict[str, list[Product]] = {}
-    for identity, place in listed(vulnerabilities):
+    for identity, place in listed(vulnerabilities).items():
         if identity not in known:
             raise PayloadError(f"{place}: {identity[:60]!r} is not in the product tree")
         product = known[identity]
