@@ -5,7 +5,7 @@ Without --execute it says what it would write. It is no migration: it needs no k
 
 from __future__ import annotations
 
-from lnm_runner import mongo
+from lnm_runner import mongo, privileges
 from lnm_runner.commands import Result
 from lnm_runner.demo import seeding
 from lnm_runner.demo.seeding import Counts, Demo
@@ -13,6 +13,7 @@ from lnm_runner.errors import InputError
 from lnm_runner.mongo import Topology
 from lnm_runner.options import Options
 
+STAGE = "seed-demo"
 MOST_TENANTS, MOST_DOCUMENTS = 100, 10_000_000
 
 
@@ -28,10 +29,11 @@ def run(options: Options) -> Result:
     demo = seeding.demo(options.files, options.tenants, options.documents)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, Topology.STANDALONE)
-        seeding.require_empty(server.database)
         if options.execute:
+            privileges.require(server, STAGE)
             counts = seeding.write(server.database, demo, options.progress)
         else:
+            seeding.require_empty(server.database)
             counts = seeding.count(demo, options.progress)
         return result(server.database.name, demo, counts, executed=options.execute)
 
