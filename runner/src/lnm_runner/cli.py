@@ -101,6 +101,11 @@ def parser() -> Parser:
         changing.add_argument("--resume", action="store_true", help="go on after a runner that is gone; see lnm doctor")
         changing.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
         changing.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="agree to lose so many expired rows")
+    seed = command("seed-demo", "fill an empty database with advisories; without --execute it is only counted", common)
+    seed.add_argument("files", nargs="*", metavar="FILE", type=Path, help="OSV advisories (*.ndjson.gz); or invented ones")
+    seed.add_argument("--execute", action="store_true", help="do it")
+    seed.add_argument("--tenants", metavar="N", type=int, default=2, help="for so many tenants (default: 2)")
+    seed.add_argument("--documents", metavar="N", type=int, help="so many raw documents; the corpus is copied, or cut off")
     command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
     kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
@@ -179,8 +184,12 @@ def run(parsed: argparse.Namespace) -> Result:
         environment=dict(os.environ),
         progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
         wait_s=given.get("wait", 0),
+        files=tuple(given.get("files") or ()),
+        tenants=given.get("tenants", 1),
+        documents=given.get("documents"),
     )
-    result: Result = importlib.import_module(f"lnm_runner.commands.{parsed.command}").run(options)
+    module = parsed.command.replace("-", "_")
+    result: Result = importlib.import_module(f"lnm_runner.commands.{module}").run(options)
     return result
 
 

@@ -56,6 +56,11 @@ class Options:
     """Where is told what is being done."""
     wait_s: float = 0
     """How long to wait for another runner to end."""
+    files: tuple[Path, ...] = ()
+    """The corpus of a demo."""
+    tenants: int = 1
+    documents: int | None = None
+    """How many documents a demo has; None: as many as its corpus makes."""
 
     @property
     def database_name(self) -> str:

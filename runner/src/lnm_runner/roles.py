@@ -27,6 +27,8 @@ COLLECTIONS = (*SHARDED, "advisory_linkset_tombstones", "lnm_object_map")
 """Those of 21-101."""
 TWINS = tuple(f"lnm_undo_{name}" for name in COLLECTIONS)
 """What a collection is called while its rollback looks whether it is empty."""
+SEEDED = ("documents.chunks", "documents.files", "advisory_raw", "advisory")
+"""Those that a demo fills."""
 LEDGER, UPSTREAM, LEASE = "lnm_migrations", "schema_migrations", "lnm_lease"
 
 Resource: TypeAlias = Mapping[str, Any]
@@ -181,6 +183,16 @@ ROLES = (
         "Writes also while the cluster is frozen (setUserWriteBlockMode): for the window, beside lnmApply21101.",
         ("freeze",),
         (Privilege(("bypassWriteBlockingMode",), "applies while the product's own writes are refused", cluster=True),),
+    ),
+    Role(
+        "lnmSeedDemo",
+        "Fills an empty database with advisories for a demonstration: lnm seed-demo. Never to be given where the product runs.",
+        ("seed-demo",),
+        (
+            Privilege(("find",), "sees that nothing is there yet", SEEDED),
+            Privilege(("insert",), "writes the documents", SEEDED),
+            Privilege(("createIndex",), "makes the indexes that the product makes", SEEDED[:3]),
+        ),
     ),
 )
 
