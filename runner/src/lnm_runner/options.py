@@ -56,6 +56,22 @@ class Options:
     """Where is told what is being done."""
     wait_s: float = 0
     """How long to wait for another runner to end."""
+    batch_size: int = 500
+    """Inputs of a batch of the backfill."""
+    stop_on_error: bool = False
+    max_errors: int | None = None
+    """So many inputs may fail; None: any number."""
+    max_lag_s: float = 30
+    """A backfill pauses while a member is further behind."""
+    workers: int = 1
+    force_reason: str = ""
+    """Why a rollback goes on although its events were published."""
+    identity: str = ""
+    """What `lnm prove` is asked about."""
+    is_full: bool = False
+    """Validation looks at every document instead of a sample."""
+    report: Path | None = None
+    """A report that is to be proved, where it is not the one of the state folder."""
     files: tuple[Path, ...] = ()
     """The corpus of a demo."""
     tenants: int = 1
@@ -107,6 +123,17 @@ class Options:
             )
         return int(text)
 
+    @property
+    def state_folder(self) -> Path:
+        """Where this machine keeps work files, reports and journals: $LNM_STATE_DIR, or below XDG state (decisions §12)."""
+        named = self.environment.get("LNM_STATE_DIR")
+        if named:
+            return Path(named)
+        base = self.environment.get("XDG_STATE_HOME") or str(
+            Path(self.environment.get("HOME") or "~").expanduser() / ".local/state"
+        )
+        return Path(base) / "lnm"
+
     def command(self, *words: str) -> str:
         """A command of `lnm` about the same kit, key and database, to be typed as it is."""
         given = [
@@ -121,6 +148,11 @@ class Options:
     def again(self, delivery: str) -> str:
         """The command that goes on with a delivery."""
         return self.command("apply", delivery, "--execute", "--resume")
+
+    @property
+    def again_backfill(self) -> str:
+        """The command that goes on with a backfill."""
+        return self.command("backfill", "--execute")
 
     @property
     def names_events_ttl(self) -> bool:

@@ -30,6 +30,11 @@ TWINS = tuple(f"lnm_undo_{name}" for name in COLLECTIONS)
 SEEDED = ("documents.chunks", "documents.files", "advisory_raw", "advisory")
 """Those that a demo fills."""
 LEDGER, UPSTREAM, LEASE = "lnm_migrations", "schema_migrations", "lnm_lease"
+BACKFILLED = (*SHARDED, "advisory_linkset_tombstones")
+"""Those that 21-102 fills."""
+INPUT = ("advisory_raw", "advisory", "documents.files", "documents.chunks")
+RUNS, CHECKPOINTS, FAILED, BEFORE = "lnm_runs", "lnm_checkpoints", "lnm_backfill_errors", "lnm_backfill_before"
+SWITCHES = "lnm_settings"
 
 Resource: TypeAlias = Mapping[str, Any]
 """As MongoDB has it: `{db, collection}`, an empty collection being the database itself, or `{cluster: True}`."""
@@ -175,6 +180,32 @@ ROLES = (
                 (*COLLECTIONS, *TWINS),
             ),
             *state(publishes="nothing"),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
+        "lnmBackfill21102",
+        "Backfills 21-102. It reads what the product has stored, and adds; it removes nothing.",
+        ("21-102",),
+        (
+            Privilege(("find",), "reads the documents that are backfilled, and their payloads in GridFS", INPUT),
+            Privilege(("listIndexes",), "reads them in the order of the idempotency index", ("advisory_raw",)),
+            Privilege(("insert",), "writes observations, linksets, events and tombstones", BACKFILLED),
+            Privilege(
+                ("update",),
+                "replaces linksets and tombstones of an earlier run, keeping them",
+                ("advisory_linksets", BACKFILLED[-1]),
+            ),
+            Privilege(("insert",), "keeps what an earlier run had made, for the way back", (BEFORE,)),
+            Privilege(
+                ("find", "insert", "update"),
+                "writes down how far it is, and the hash of what it has written",
+                (RUNS, CHECKPOINTS),
+            ),
+            Privilege(("find", "insert"), "lists the documents of which nothing could be made", (FAILED,)),
+            Privilege(("find",), "reads the limits of its pace", (SWITCHES,)),
+            Privilege(("replSetGetStatus",), "keeps its pace by how far the members lag", cluster=True, needed_by=("21-102",)),
+            *state(publishes="a row"),
         ),
         ("lnmRead",),
     ),

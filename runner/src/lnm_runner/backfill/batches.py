@@ -92,7 +92,11 @@ class Partition:
         """
         look = self.earlier is not None
         for _ in range(ATTEMPTS):
-            decided = existing.decided(self.database, self.run, batch.items, self.earlier or nothing) if look else existing.untouched(batch.items)
+            decided = (
+                existing.decided(self.database, self.run, batch.items, self.earlier or nothing)
+                if look
+                else existing.untouched(batch.items)
+            )
             row = self.row(batch, decided)
             try:
                 self.lease.transaction(self.fence, lambda session: self.send(session, row, decided))  # noqa: B023 - called at once

@@ -82,7 +82,9 @@ def many(place: Place, workers: int) -> Iterator[Crew]:
                 for future in finished:
                     future.result()
         except BrokenProcessPool as err:
-            raise RetryableError("a worker of the backfill was killed", hint="is there enough memory? run the same command again") from err
+            raise RetryableError(
+                "a worker of the backfill was killed", hint="is there enough memory? run the same command again"
+            ) from err
         return int(done.value) - before
 
     try:

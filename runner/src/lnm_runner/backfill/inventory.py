@@ -50,9 +50,7 @@ class Taken:
     legacy: int
 
 
-def take(
-    database: Database, folder: Path, migration_digest: str, tell: Callable[[int], None] = lambda _: None
-) -> Taken:
+def take(database: Database, folder: Path, migration_digest: str, tell: Callable[[int], None] = lambda _: None) -> Taken:
     """Makes the work file.
 
     Raises: RetryableError where the disk is full; PyMongoError.
@@ -153,6 +151,11 @@ def row_of(n: int, document: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
+def as_list(value: Any) -> list[Any]:
+    """A list as it is; anything else is none."""
+    return value if isinstance(value, list) else []
+
+
 def milliseconds(at: dt.datetime) -> int:
     """Since 1970."""
     return (at - identity.EPOCH) // dt.timedelta(milliseconds=1)
@@ -190,12 +193,15 @@ def scan_legacy(database: Database, work: sqlite3.Connection, tree: merkle.Tree)
         tenant, key, problem = document.get("tenantId"), document.get("advisoryKey"), None
         if not aoc.is_text(tenant) or not aoc.is_text(key):
             tenant, key, problem = None, None, "tenantId and advisoryKey: wanted texts"
-        names = {document.get("advisoryKey"), *(given if isinstance(given := document.get("aliases"), list) else ())} if problem is None else ()
-        dates = [inside(one, "recordedAt") for one in (given if isinstance(given := document.get("provenance"), list) else ())]
+        names = {document.get("advisoryKey"), *as_list(document.get("aliases"))} if problem is None else ()
+        dates = [inside(one, "recordedAt") for one in as_list(document.get("provenance"))]
         recorded = max((milliseconds(at) for at in dates if isinstance(at, dt.datetime)), default=0)
         shown = [as_text(document.get("tenantId")), as_text(document.get("advisoryKey"))]
         tree.add(identity.canonical([["advisory", *shown], hashlib.sha256(raw.raw).hexdigest()]))
-        work.execute("INSERT INTO legacy VALUES (?, ?, ?, ?, ?, ?)", (count, workfile.packed(document["_id"]), tenant, key, recorded, problem))
+        work.execute(
+            "INSERT INTO legacy VALUES (?, ?, ?, ?, ?, ?)",
+            (count, workfile.packed(document["_id"]), tenant, key, recorded, problem),
+        )
         called = {name.strip().upper() for name in names if isinstance(name, str) and name.strip()}
         work.executemany("INSERT INTO legacy_name VALUES (?, ?)", [(count, name) for name in sorted(called)])
         count += 1

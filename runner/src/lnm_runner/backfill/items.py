@@ -85,5 +85,7 @@ def encoded(collection: str, document: Mapping[str, Any]) -> Made:
     except (BSONError, OverflowError, ValueError) as err:
         raise DocumentError(PAYLOAD, f"what is made of it cannot be stored ({type(err).__name__})") from err
     if len(data) > LARGEST_DOCUMENT:
-        raise DocumentError(TOO_LARGE, f"what is made of it for {collection} has {len(data):,} bytes, MongoDB takes {LARGEST_DOCUMENT:,}")
+        raise DocumentError(
+            TOO_LARGE, f"what is made of it for {collection} has {len(data):,} bytes, MongoDB takes {LARGEST_DOCUMENT:,}"
+        )
     return Made(collection, document["_id"], data)

@@ -47,7 +47,9 @@ def of_status(status: Mapping[str, Any], delays: Mapping[str, float], window_s: 
     return Sample(worst, name, window_s)
 
 
-def lags_of(members: list[Mapping[str, Any]], newest: dt.datetime, delays: Mapping[str, float]) -> Iterator[tuple[str, float | None]]:
+def lags_of(
+    members: list[Mapping[str, Any]], newest: dt.datetime, delays: Mapping[str, float]
+) -> Iterator[tuple[str, float | None]]:
     """`(member, seconds)`; None where it cannot be said."""
     for member in members:
         name, at = str(member.get("name")), member.get("optimeDate")

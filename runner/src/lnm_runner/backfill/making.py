@@ -98,7 +98,10 @@ def observed_one(
         raw, record, collector = read_one(given.database, row, document, files)
         place = Revision(before["revision"] + 1, before["id"])
         made = observations.document(raw, record, place, given.run)
-        documents = (encoded(observations.COLLECTION, made), encoded(events.OF_OBSERVATIONS, events.of_observation(made, collector)))
+        documents = (
+            encoded(observations.COLLECTION, made),
+            encoded(events.OF_OBSERVATIONS, events.of_observation(made, collector)),
+        )
     except DocumentError as err:
         return Item(position, tenant, failure=Failure(key_of(row, document), err.code, err.reason))
     tallies = (f"format:{raw.format}", *(["revision"] if before["id"] else []), *(["withdrawn"] if record.withdrawn else []))
@@ -135,19 +138,15 @@ def read_one(
         raise DocumentError(PAYLOAD, f"its reader failed ({type(err).__name__})") from err
 
 
-def payload_of(database: Database, document: Mapping[str, Any], files: Mapping[str, Any], sha256: str) -> bytes | Mapping[str, Any]:
+def payload_of(database: Database, document: Mapping[str, Any], files: Mapping[str, Any], sha256: str) -> Any:
     """The payload: inline, or from GridFS.
 
     Raises: source.ChecksumError, PayloadError.
     """
     content = document["content"]
     inline = content.get("raw")
-    if isinstance(inline, Mapping | bytes):
-        return inline
-    if isinstance(inline, str):
-        return inline.encode()
     if inline is not None:
-        raise PayloadError(f"content.raw: found {type(inline).__name__}, wanted an object")
+        return inline
     pointer = content.get("gridFsId")
     if pointer is None:
         raise PayloadError("content: neither raw nor gridFsId")

@@ -94,7 +94,9 @@ def decide(state: State, limits: Limits, sample: Sample, elapsed_s: float) -> De
         if paused_s > LONGEST_PAUSE_S:
             return Decision("stop", held, f"stopped after a pause of {paused_s:.0f} s: {reason}")
         if sample.lag_s is not None and sample.window_s is not None and sample.lag_s > OF_THE_WINDOW * sample.window_s:
-            return Decision("stop", held, f"stopped: {sample.why} is {sample.lag_s:.0f} s behind, the oplog holds {sample.window_s:.0f} s")
+            return Decision(
+                "stop", held, f"stopped: {sample.why} is {sample.lag_s:.0f} s behind, the oplog holds {sample.window_s:.0f} s"
+            )
         return Decision("pause", held, f"pause: {reason}" if kind(reason) != kind(state.reason) else "")
     size = next_size(state.batch_size, limits, sample)
     went_on = f"goes on after a pause of {state.paused_s:.0f} s" if state.paused_s else ""

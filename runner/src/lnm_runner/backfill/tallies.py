@@ -16,7 +16,9 @@ def of_linkset(linkset: Mapping[str, Any]) -> Iterator[str]:
     bound = next((size for size in SIZES if many <= size), None)
     yield f"observations:{'more' if bound is None else f'{bound:02}'}"
     confidence = linkset["confidence"]
-    yield "confidence:none" if confidence is None else f"confidence:{min(int(confidence * TENTHS + 1e-9), TENTHS - 1) / TENTHS:.1f}"
+    yield (
+        "confidence:none" if confidence is None else f"confidence:{min(int(confidence * TENTHS + 1e-9), TENTHS - 1) / TENTHS:.1f}"
+    )
     reasons = sorted({conflict["reason"] for conflict in linkset["conflicts"]})
     yield from (f"conflict:{reason}" for reason in reasons)
     if not reasons:

@@ -33,7 +33,9 @@ def components(work: sqlite3.Connection, n: int) -> list[int]:
 def linksets(database: Database, work: sqlite3.Connection, inside: Sequence[int]) -> list[Mapping[str, Any]]:
     """The linksets of components that are stored: `_id` and createdAt, by id."""
     wanted = [identity.linkset_id(*key) for one in inside for key in work.execute(KEYS, (one,))]
-    return list(database[of_linksets.COLLECTION].find({"_id": {"$in": wanted}}, {"createdAt": 1}).sort("_id", 1)) if wanted else []
+    return (
+        list(database[of_linksets.COLLECTION].find({"_id": {"$in": wanted}}, {"createdAt": 1}).sort("_id", 1)) if wanted else []
+    )
 
 
 def reason(work: sqlite3.Connection, n: int, inside: Sequence[int], there: Sequence[Mapping[str, Any]]) -> str:

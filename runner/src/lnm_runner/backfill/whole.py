@@ -38,7 +38,7 @@ class Job:
     """batchSize, stopOnError, maxErrors, maxLagSeconds."""
     workers: int
     folder: Path
-    """Of the work file and the report."""
+    """Of the work file and the report, of this database alone."""
     options: Options
 
 
@@ -96,7 +96,10 @@ def taken(job: Job) -> Mapping[str, Any]:
     progress, began = job.options.progress, time.monotonic()
     total = job.database[inventory.RAW].estimated_document_count()
     found = inventory.take(
-        job.database, job.folder, job.migration.digest, lambda count: progress.show("inventory", count, total, time.monotonic() - began)
+        job.database,
+        job.folder,
+        job.migration.digest,
+        lambda count: progress.show("inventory", count, total, time.monotonic() - began),
     )
     took_ms = round((time.monotonic() - began) * 1000)
     progress.line(f"inventory: {found.documents:,} documents and {found.legacy:,} merged ones, run {found.run}")
@@ -113,7 +116,11 @@ def staged(job: Job, held: Lease, about: Mapping[str, Any]) -> Outcome:
         "migration": job.migration.id,
         "migrationDigest": job.migration.digest,
         "transformation": job.migration.transformation,
-        "inventory": {**{name: about[name] for name in names}, "root": about["inventoryRoot"], "blocks": about["inventoryBlocks"]},
+        "inventory": {
+            **{name: about[name] for name in names},
+            "root": about["inventoryRoot"],
+            "blocks": about["inventoryBlocks"],
+        },
     }
     row = runs.begin(held, about["runId"], described, job.settings)
     runlog.append(job.folder, "begin", run=row["_id"], workers=job.workers, **job.settings)
@@ -130,7 +137,9 @@ def staged(job: Job, held: Lease, about: Mapping[str, Any]) -> Outcome:
                 for line in follower.lines():
                     if "said" in line:
                         job.options.progress.line(line["said"])
-                job.options.progress.show(stage, done - before, max(totals.get(stage, 0), done - before), time.monotonic() - began)
+                job.options.progress.show(
+                    stage, done - before, max(totals.get(stage, 0), done - before), time.monotonic() - began
+                )
 
             before += hands.do(stage, parts, show)
             held.check()

@@ -68,7 +68,9 @@ class Hand:
 
         Raises: DocumentsFailedError, RetryableError, LeaseLostError, PyMongoError.
         """
-        low, high = self.work.execute("SELECT low, high FROM partition WHERE stage = ? AND number = ?", (stage, number)).fetchone()
+        low, high = self.work.execute(
+            "SELECT low, high FROM partition WHERE stage = ? AND number = ?", (stage, number)
+        ).fetchone()
         earlier = self.earlier if self.has_earlier else None
         partition = Partition(self.database, self.lease, self.run["_id"], stage, number, earlier)
         after, carry = partition.begin()
@@ -173,7 +175,9 @@ def hired(place: Place, stop: Callable[[], bool], tell: Callable[[int], None]) -
             server = mongo.look(client, place.target.database)
             run = server.database[runs.RUNS].find_one({"_id": workfile.recall(work)["runId"]})
             if run is None or run["state"] != runs.RUNNING:
-                raise LedgerError("lnm_runs: the run of the work file is not under way", hint="lnm backfill begins it, or goes on")
+                raise LedgerError(
+                    "lnm_runs: the run of the work file is not under way", hint="lnm backfill begins it, or goes on"
+                )
             lease = Lease(server.database, int(run["epoch"]), run["owner"], run["leaseSeconds"])
             hand = Hand(place, server.database, work, lease, run, has_earlier(server.database, run), stop, tell)
             hand.state = State(hand.limits().batch_size)

@@ -103,7 +103,10 @@ def refusing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as err:
-        full = isinstance(err, OSError) or getattr(err, "sqlite_errorcode", 0) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
+        full = isinstance(err, OSError) or getattr(err, "sqlite_errorcode", 0) in {
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_IOERR_WRITE,
+        }
         if full:
             why = err.strerror if isinstance(err, OSError) and err.strerror else "the disk is full"
             raise RetryableError(
@@ -138,6 +141,13 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
     except sqlite3.Error as err:
         raise unreadable(folder, err) from err
+
+
+def nothing() -> sqlite3.Connection:
+    """An empty one, in memory."""
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(SCHEMA)
+    return connection
 
 
 def exists(folder: Path) -> bool:
