@@ -102,6 +102,8 @@ def parser() -> Parser:
         changing.add_argument("--resume", action="store_true", help="go on after a runner that is gone; see lnm doctor")
         changing.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
         changing.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="agree to lose so many expired rows")
+    rollback.add_argument("--force", action="store_true", help="21-102: although events of it were published; needs a reason")
+    rollback.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept with the run")
     backfill = command("backfill", "21-102: make observations and linksets of what is stored", common, kit, key)
     backfill.add_argument("--execute", action="store_true", help="do it; without it, or with --dry-run, it is counted and forecast")
     backfill.add_argument("--dry-run", action="store_true", help="write nothing, also beside --execute")
@@ -197,6 +199,7 @@ def run(parsed: argparse.Namespace) -> Result:
         batch_size=given.get("batch_size", 500),
         stop_on_error=given.get("stop_on_error", False),
         max_errors=given.get("max_errors"),
+        force_reason=reason_of(given),
         max_lag_s=given.get("max_lag", 30),
         workers=given.get("workers", 1),
         files=tuple(given.get("files") or ()),
@@ -206,6 +209,17 @@ def run(parsed: argparse.Namespace) -> Result:
     module = parsed.command.replace("-", "_")
     result: Result = importlib.import_module(f"lnm_runner.commands.{module}").run(options)
     return result
+
+
+def reason_of(given: Mapping[str, Any]) -> str:
+    """Why something is forced; empty where it is not.
+
+    Raises: InputError where one of the two is missing.
+    """
+    reason = str(given.get("force_reason") or "").strip()
+    if bool(given.get("force")) != bool(reason):
+        raise InputError("--force and --force-reason go together", hint="--force --force-reason WHY")
+    return reason
 
 
 def failed(err: RunnerError, *, as_json: bool) -> int:

@@ -236,6 +236,18 @@ class InterruptedApplyError(StoppedError):
         )
 
 
+class PublishedError(PlanError):
+    """What would be taken back has been told to the world."""
+
+    def __init__(self, events: int) -> None:
+        """`events` were published."""
+        super().__init__(
+            f"{events} events of the backfill were published: others have acted on what would be taken back",
+            hint="restore the backup, or, knowing that, --force --force-reason WHY; the published events are then left and listed",
+            facts={"published": events},
+        )
+
+
 class DocumentsFailedError(StoppedError):
     """Inputs of which nothing could be made; they are in lnm_backfill_errors, and everything else is done or goes on."""
 

@@ -210,6 +210,23 @@ ROLES = (
         ("lnmRead",),
     ),
     Role(
+        "lnmRollback21102",
+        "Takes 21-102 back: of what it has written, what nobody has changed since.",
+        ("rollback 21-102",),
+        (
+            Privilege(("remove",), "removes what the backfill has written", BACKFILLED),
+            Privilege(("update",), "sets back what a run had replaced", ("advisory_linksets", BACKFILLED[-1])),
+            Privilege(("find", "remove"), "reads what a run had replaced, and forgets it at the end", (BEFORE,)),
+            Privilege(("find", "update"), "reads the runs, and writes down how far it is", (RUNS,)),
+            Privilege(
+                ("find", "update", "remove"), "reads the hashes of what was written, and forgets them at the end", (CHECKPOINTS,)
+            ),
+            Privilege(("find", "insert", "update", "remove"), "lists the documents that it leaves", (FAILED,)),
+            *state(publishes="nothing"),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
         "lnmBypassFreeze",
         "Writes also while the cluster is frozen (setUserWriteBlockMode): for the window, beside lnmApply21101.",
         ("freeze",),

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from bson.codec_options import CodecOptions
 
 from lnm_runner.backfill import events, linksets, observations, tombstones
 from lnm_runner.backfill.items import CONFLICT, Failure, Item, Made, encoded
-from lnm_runner.backfill.leaves import RAW, Leaf
+from lnm_runner.backfill.leaves import RAW, Leaf, sha256
 from lnm_runner.mongo import Database
 
 UNIQUE: Mapping[str, tuple[str, ...]] = {
@@ -83,11 +82,6 @@ class Decided:
         self.order += [(made.collection, Leaf(made.id, None, sha256(made.data))) for made in item.made]
         self.tallies.update((item.tenant, made.collection) for made in item.made)
         self.count(item)
-
-
-def sha256(data: bytes) -> bytes:
-    """32 bytes."""
-    return hashlib.sha256(data).digest()
 
 
 def untouched(items: Iterable[Item]) -> Decided:

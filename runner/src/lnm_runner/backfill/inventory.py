@@ -23,7 +23,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import CursorNotFound
 
-from lnm_runner.backfill import aoc, chains, components, identity, merkle, workfile
+from lnm_runner.backfill import aoc, chains, components, identity, leaves, linksets, merkle, runs, tombstones, workfile
 from lnm_runner.mongo import Database
 
 RAW, LEGACY = "advisory_raw", "advisory"
@@ -32,6 +32,7 @@ FIELDS = {
     "_id": 1, "tenant": 1, "source.vendor": 1, "upstream.upstream_id": 1, "upstream.content_hash": 1, "upstream.fetched_at": 1,
     "identifiers": 1, "linkset.aliases": 1, "supersedes": 1, "size": {"$bsonSize": "$$ROOT"},
 }  # fmt: skip
+REPLACEABLE = (linksets.COLLECTION, tombstones.COLLECTION)
 PARTITION = 2_000
 """Rows of a partition; what is made does not depend on it."""
 RUN_ID_DIGITS = 32
@@ -65,6 +66,7 @@ def take(database: Database, folder: Path, migration_digest: str, tell: Callable
         divide(work)
         root = f"sha256:{tree.root().hex()}"
         run = run_id(migration_digest, root)
+        remember_earlier(database, work, run)
         workfile.remember(
             work, runId=run, migrationDigest=migration_digest, inventoryRoot=root, documents=documents, legacy=legacy,
             inventoryBlocks=[made.hex() for made in (*tree.blocks, *filter(None, [tree.last_block()]))],
@@ -234,6 +236,18 @@ def revised(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         if len(revisions) > 1 or revisions[0].supersedes is not None:
             lead = min(one.n for one in revisions)
             yield from ((one.n, lead, one.place, one.twin, one.problem) for one in chains.placed(revisions))
+
+
+def remember_earlier(database: Database, work: sqlite3.Connection, run: str) -> None:
+    """Notes what earlier runs have made and this one may replace: linksets and tombstones, by id and hash."""
+    for row in runs.standing(database):
+        if row["_id"] == run:
+            continue
+        for checkpoint in (
+            database[leaves.CHECKPOINTS].find({"runId": row["_id"], "stage": {"$ne": "observations"}}).sort("_id", 1)
+        ):
+            found = (leaf for name in REPLACEABLE for leaf in leaves.leaves_of(checkpoint, name))
+            work.executemany("INSERT OR REPLACE INTO earlier VALUES (?, ?)", ((leaf.id.binary, leaf.after) for leaf in found))
 
 
 def divide(work: sqlite3.Connection) -> None:

@@ -44,6 +44,11 @@ def packed_leaves(collection: str, leaves: Sequence[Leaf]) -> dict[str, Any]:
     }
 
 
+def sha256(data: bytes) -> bytes:
+    """32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
 def leaves_of(row: Mapping[str, Any], collection: str) -> Iterator[Leaf]:
     """The leaves of a row that are of a collection."""
     for part in row["leaves"]:

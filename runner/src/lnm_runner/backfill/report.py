@@ -93,7 +93,7 @@ def nested(counts: Mapping[tuple[str, str, str], int]) -> dict[str, dict[str, di
 def errors(database: Database, run: str) -> dict[str, Any]:
     """The inputs of which nothing was made."""
     tree, codes, first = merkle.Tree(), Counter[str](), []
-    for row in database[ERRORS].find({"runId": run}).sort("_id", 1):
+    for row in database[ERRORS].find({"runId": run, "stage": {"$in": list(STAGES)}}).sort("_id", 1):
         said = {"stage": row["stage"], "key": row["key"], "code": row["code"], "reason": row["reason"]}
         tree.add(identity.canonical(list(said.values())))
         codes[row["code"]] += 1

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lnm_runner import execution, lease, ledger
-from lnm_runner.backfill import crew, inventory, report, runlog, runs, workfile
-from lnm_runner.backfill.batches import ERRORS
+from lnm_runner.backfill import crew, inventory, report, rollback, runlog, runs, workfile
 from lnm_runner.backfill.making import STAGES
 from lnm_runner.backfill.worker import Place
 from lnm_runner.lease import Lease
@@ -110,7 +109,6 @@ def taken(job: Job) -> Mapping[str, Any]:
 
 def staged(job: Job, held: Lease, about: Mapping[str, Any]) -> Outcome:
     """(3) to (7) for a run that is not done."""
-    held.fence(runs.FENCE)
     names = ("documents", "legacy")
     described = {
         "migration": job.migration.id,
@@ -122,6 +120,10 @@ def staged(job: Job, held: Lease, about: Mapping[str, Any]) -> Outcome:
             "blocks": about["inventoryBlocks"],
         },
     }
+    rollback.claim_all(held)
+    known = job.database[runs.RUNS].find_one({"_id": about["runId"]})
+    if known is not None and known["state"] == runs.ROLLED_BACK:
+        rollback.forget(held, about["runId"], whole=True)
     row = runs.begin(held, about["runId"], described, job.settings)
     runlog.append(job.folder, "begin", run=row["_id"], workers=job.workers, **job.settings)
     follower = runlog.Follower(job.folder)
@@ -160,8 +162,3 @@ def late(database: Database, about: Mapping[str, Any]) -> int:
     """How many documents there are more than at the inventory; the next run takes them."""
     found = database[inventory.RAW].count_documents({}) + database[inventory.LEGACY].count_documents({})
     return max(found - int(about["documents"]) - int(about["legacy"]), 0)
-
-
-def failures(database: Database, run: str) -> int:
-    """Inputs of which nothing was made."""
-    return database[ERRORS].count_documents({"runId": run})

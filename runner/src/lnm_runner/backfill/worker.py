@@ -108,7 +108,7 @@ class Hand:
 
     def too_many(self, most: int | None) -> bool:
         """True where more inputs have failed than may."""
-        return most is not None and self.database[ERRORS].count_documents({"runId": self.run["_id"]}, limit=most + 1) > most
+        return most is not None and failures(self.database, self.run["_id"], most + 1) > most
 
     def may_go_on(self) -> bool:
         """Keeps the pace; False where it was asked to stop while it paused.
@@ -141,6 +141,11 @@ class Hand:
         settings = self.run["settings"]
         control = self.database[SETTINGS].find_one({"_id": PACE})
         return Limits(settings["batchSize"], settings["maxLagSeconds"]).changed(control)
+
+
+def failures(database: Database, run: str, limit: int) -> int:
+    """How many inputs have failed, up to a limit."""
+    return database[ERRORS].count_documents({"runId": run, "stage": {"$in": list(STAGES)}}, limit=limit)
 
 
 def failed(written: Written, touched: Any) -> DocumentsFailedError:
