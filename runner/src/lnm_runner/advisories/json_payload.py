@@ -1,17 +1,21 @@
-"""Reads JSON that somebody else wrote: each value by its place and its kind, and an error that names both (RFC 8259)."""
+"""Reads JSON that somebody else wrote: each value by its place and its kind, and an error that names both (RFC 8259).
+
+A payload that was stored as a document and not as text comes as BSON has it: its integers are numbers; a kind that JSON has not
+(a date, an ObjectId) is not the kind that is wanted, wherever it stands. The readers go down a fixed number of steps, so that
+depth is a matter of `read` and of CSAF's branches alone.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from lnm_runner.advisories.record import PayloadError
 
-KINDS = {str: "text", list: "a list", dict: "an object", float: "a number", bool: "true or false"}
-DEEPEST = 64
-
-T = TypeVar("T")
+OBJECT, LIST, TEXT, NUMBER, FLAG = "an object", "a list", "text", "a number", "true or false"
+UNCLEAN = "it holds a character that no text may hold"
+KINDS: Mapping[type, str] = {dict: OBJECT, list: LIST, str: TEXT, int: NUMBER, float: NUMBER, bool: FLAG, type(None): "null"}
 
 
 def read(payload: bytes) -> Mapping[str, Any]:
@@ -20,7 +24,7 @@ def read(payload: bytes) -> Mapping[str, Any]:
     Raises: PayloadError for what is no JSON object, or says the same name twice.
     """
     try:
-        found = json.loads(payload, object_pairs_hook=once, parse_constant=no_number)
+        found = json.loads(payload.decode("utf-8-sig"), object_pairs_hook=once, parse_constant=no_number)
     except (ValueError, RecursionError) as err:
         raise PayloadError(f"it is no JSON ({type(err).__name__})") from err
     if not isinstance(found, dict):
@@ -43,29 +47,36 @@ def no_number(text: str) -> float:
     raise PayloadError(f"{text} is no JSON number")
 
 
-def get(value: Mapping[str, Any], name: str, kind: type[T], place: str = "") -> T | None:
-    """A member; None where it is not there, or null.
+def wrong(place: str, found: object, wanted: str) -> PayloadError:
+    """The error for a value of another kind than the wanted one."""
+    return PayloadError(f"{place}: found {KINDS.get(type(found), type(found).__name__)}, wanted {wanted}")
 
-    Raises: PayloadError for one of another kind.
-    """
-    found = value.get(name)
-    if found is None:
-        return None
-    if kind is float and isinstance(found, int) and not isinstance(found, bool):
-        found = float(found)
-    if not isinstance(found, kind) or (kind is not bool and isinstance(found, bool)):
-        raise PayloadError(f"{place}{name}: found {type(found).__name__}, wanted {KINDS[kind]}")
-    return found
+
+def is_clean(text: str) -> bool:
+    """True for a text that MongoDB and every reader of it can hold: no NUL, no half of a surrogate pair."""
+    if "\x00" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def text(value: Mapping[str, Any], name: str, place: str = "") -> str:
-    """A text; empty where it is not there.
+    """A text; empty where it is not there, or null.
 
     Raises: PayloadError.
     """
-    found = get(value, name, str, place) or ""
-    if "\x00" in found or any("\ud800" <= char <= "\udfff" for char in found):
-        raise PayloadError(f"{place}{name}: it holds a character that no text may hold")
+    found = value.get(name)
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        raise wrong(f"{place}{name}", found, TEXT)
+    if not is_clean(found):
+        raise PayloadError(f"{place}{name}: {UNCLEAN}")
     return found
 
 
@@ -80,22 +91,80 @@ def needed(value: Mapping[str, Any], name: str, place: str = "") -> str:
     return found
 
 
+def number(value: Mapping[str, Any], name: str, place: str = "") -> float | None:
+    """A number; None where it is not there, or null.
+
+    Raises: PayloadError.
+    """
+    found = value.get(name)
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise wrong(f"{place}{name}", found, NUMBER)
+    return found
+
+
+def flag(value: Mapping[str, Any], name: str, place: str = "") -> bool:
+    """Whether something is said to be so; False where it is not there, or null.
+
+    Raises: PayloadError.
+    """
+    found = value.get(name)
+    if found is None:
+        return False
+    if not isinstance(found, bool):
+        raise wrong(f"{place}{name}", found, FLAG)
+    return found
+
+
+def inner(value: Mapping[str, Any], name: str, place: str = "") -> Mapping[str, Any]:
+    """An object; empty where it is not there, or null.
+
+    Raises: PayloadError.
+    """
+    found = value.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise wrong(f"{place}{name}", found, OBJECT)
+    return found
+
+
+def items(value: Mapping[str, Any], name: str, place: str) -> list[Any]:
+    """A list; empty where it is not there, or null.
+
+    Raises: PayloadError.
+    """
+    found = value.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise wrong(f"{place}{name}", found, LIST)
+    return found
+
+
 def objects(value: Mapping[str, Any], name: str, place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The objects of a list, each with its place (`affected[0].`).
 
     Raises: PayloadError.
     """
-    for number, found in enumerate(get(value, name, list, place) or []):
-        at = f"{place}{name}[{number}]"
-        if not isinstance(found, dict):
-            raise PayloadError(f"{at}: found {type(found).__name__}, wanted an object")
+    for index, found in enumerate(items(value, name, place)):
+        at = f"{place}{name}[{index}]"
+        if not isinstance(found, Mapping):
+            raise wrong(at, found, OBJECT)
         yield f"{at}.", found
 
 
 def texts(value: Mapping[str, Any], name: str, place: str = "") -> tuple[str, ...]:
-    """The texts of a list.
+    """The texts of a list, less those that are empty.
 
     Raises: PayloadError.
     """
-    found: list[Any] = get(value, name, list, place) or []
-    return tuple(text({f"{name}[{number}]": each}, f"{name}[{number}]", place) for number, each in enumerate(found))
+    found = items(value, name, place)
+    for index, each in enumerate(found):
+        if not isinstance(each, str):
+            raise wrong(f"{place}{name}[{index}]", each, TEXT)
+    if not is_clean("".join(found)):
+        index = next(index for index, each in enumerate(found) if not is_clean(each))
+        raise PayloadError(f"{place}{name}[{index}]: {UNCLEAN}")
+    return tuple(filter(None, found))

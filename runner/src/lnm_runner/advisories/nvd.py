@@ -8,28 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lnm_runner.advisories import packages, scores
-from lnm_runner.advisories.json_payload import get, needed, objects, read, text
+from lnm_runner.advisories import cpes, packages, scores
+from lnm_runner.advisories.json_payload import flag, inner, needed, number, objects, text
 from lnm_runner.advisories.record import Affected, PayloadError, Range, Record, Severity
 
 METRICS = ("cvssMetricV40", "cvssMetricV31", "cvssMetricV30", "cvssMetricV2")
 BOUNDS = ("versionStartIncluding", "versionStartExcluding", "versionEndIncluding", "versionEndExcluding")
-ANY, NOT_APPLICABLE = "*", "-"
+
+Match = tuple[str, Mapping[str, str]]
+"""A CPE name, and the bounds of its versions."""
 
 
-def record(payload: bytes) -> Record:
+def record(payload: Mapping[str, Any]) -> Record:
     """The advisory of a payload.
 
     Raises: PayloadError.
     """
-    at, cve = the_one(read(payload))
-    matches = list(vulnerable(cve, at))
-    products = list(dict.fromkeys(packages.vendor_and_product(name) for name, _ in matches))
+    at, cve = the_one(payload)
+    products: dict[str, list[Match]] = {}
+    for match_at, match in vulnerable(cve, at):
+        products.setdefault(packages.purl_of_cpe(match[0], match_at), []).append(match)
     return Record(
         id=needed(cve, "id", at),
         summary=description(cve, at),
         severities=tuple(severities(cve, at)),
-        affected=tuple(affected([match for match in matches if packages.vendor_and_product(match[0]) == one]) for one in products),
+        affected=tuple(affected(purl, matches) for purl, matches in products.items()),
         references=tuple(needed(part, "url", where) for where, part in objects(cve, "references", at)),
         withdrawn=text(cve, "lastModified", at) if text(cve, "vulnStatus", at) == "Rejected" else "",
     )
@@ -45,9 +48,8 @@ def the_one(found: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         if len(many) != 1:
             raise PayloadError(f"vulnerabilities: found {len(many)}, wanted one")
         place, one = many[0]
-        return f"{place}cve.", get(one, "cve", dict, place) or {}
-    inner: Mapping[str, Any] | None = get(found, "cve", dict)
-    return ("", found) if inner is None else ("cve.", inner)
+        return f"{place}cve.", inner(one, "cve", place)
+    return ("cve.", inner(found, "cve")) if "cve" in found else ("", found)
 
 
 def description(cve: Mapping[str, Any], place: str) -> str:
@@ -59,36 +61,43 @@ def description(cve: Mapping[str, Any], place: str) -> str:
 
 def severities(cve: Mapping[str, Any], place: str) -> Iterator[Severity]:
     """The scores, those of the newest CVSS first; NVD gives the base score beside the vector."""
-    metrics: Mapping[str, Any] = get(cve, "metrics", dict, place) or {}
+    metrics = inner(cve, "metrics", place)
     for name in METRICS:
         for at, part in objects(metrics, name, f"{place}metrics."):
-            data: Mapping[str, Any] = get(part, "cvssData", dict, at) or {}
-            vector = needed(data, "vectorString", f"{at}cvssData.")
-            given = get(data, "baseScore", float, f"{at}cvssData.")
-            said = scores.of_vector(vector, f"{at}cvssData.vectorString")
-            yield said if given is None else Severity(said.system, given, vector)
+            data, where = inner(part, "cvssData", at), f"{at}cvssData."
+            given = number(data, "baseScore", where)
+            yield scores.of_vector(needed(data, "vectorString", where), f"{where}vectorString", given)
 
 
-def vulnerable(cve: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """`(CPE name, its bounds)` of what is vulnerable; what it only runs on is left out."""
+def vulnerable(cve: Mapping[str, Any], place: str) -> Iterator[tuple[str, Match]]:
+    """The matches that are vulnerable, each with its place; what these only run on, and what is negated, is left out."""
     for at, configuration in objects(cve, "configurations", place):
         for node_at, node in objects(configuration, "nodes", at):
+            is_negated = flag(configuration, "negate", at) or flag(node, "negate", node_at)
             for match_at, match in objects(node, "cpeMatch", node_at):
-                if get(match, "vulnerable", bool, match_at):
-                    name = packages.cpe(needed(match, "criteria", match_at), f"{match_at}criteria")
-                    yield name, {bound: text(match, bound, match_at) for bound in BOUNDS if bound in match}
+                if flag(match, "vulnerable", match_at) and not is_negated:
+                    name = cpes.name(needed(match, "criteria", match_at), f"{match_at}criteria")
+                    yield f"{match_at}criteria", (name, bounds(match, match_at))
 
 
-def affected(matches: list[tuple[str, Mapping[str, str]]]) -> Affected:
-    """One product, of all that is said of it."""
+def bounds(match: Mapping[str, Any], place: str) -> Mapping[str, str]:
+    """The ends of a match's versions."""
+    found = {name: text(match, name, place) for name in BOUNDS}
+    return {name: value for name, value in found.items() if value}
+
+
+def affected(purl: str, matches: list[Match]) -> Affected:
+    """One product, of all that is said of it.
+
+    A match without bounds is the version that its name says; where its name says any, it is every version.
+    """
     names = tuple(dict.fromkeys(name for name, _ in matches))
-    exact = [version for name, bounds in matches if not bounds and (version := packages.version_of(name)) not in {ANY, NOT_APPLICABLE}]
-    ranges = [Range("CPE", tuple({bound: value} for bound, value in bounds.items())) for _, bounds in matches if bounds]
-    vendor, product = packages.vendor_and_product(names[0])
+    exact = [version for name, ends in matches if not ends and (version := cpes.version(name))]
+    ranged = [ends for name, ends in matches if ends or cpes.is_any_version(name)]
     return Affected(
-        purl=packages.purl_of_cpe(names[0]),
-        package=f"{vendor}/{product}",
+        purl=purl,
+        package="/".join(cpes.vendor_and_product(names[0])),
         versions=tuple(dict.fromkeys(exact)),
-        ranges=tuple(ranges),
+        ranges=tuple(Range("CPE", tuple({name: value} for name, value in ends.items())) for ends in ranged),
         cpes=names,
     )

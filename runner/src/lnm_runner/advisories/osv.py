@@ -9,30 +9,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lnm_runner.advisories import packages, scores
-from lnm_runner.advisories.json_payload import get, needed, objects, read, text, texts
+from lnm_runner.advisories.json_payload import inner, needed, objects, text, texts
 from lnm_runner.advisories.record import Affected, PayloadError, Range, Record, Relationship, Severity
 
 EVENTS = ("introduced", "fixed", "last_affected", "limit")
 
 
-def record(payload: bytes) -> Record:
+def record(advisory: Mapping[str, Any]) -> Record:
     """The advisory of a payload.
 
     Raises: PayloadError.
     """
-    advisory = read(payload)
     version = text(advisory, "schema_version")
     if version and not version.startswith("1."):
         raise PayloadError(f"schema_version: {version[:20]!r}, wanted 1.x")
     name = needed(advisory, "id")
     related = tuple(Relationship("related", name, other) for other in texts(advisory, "related"))
     upstream = tuple(Relationship("upstream", name, other) for other in texts(advisory, "upstream"))
+    entries = list(objects(advisory, "affected"))
     return Record(
         id=name,
         aliases=texts(advisory, "aliases"),
         summary=text(advisory, "summary") or text(advisory, "details"),
-        severities=(*severities(advisory, ""), *(s for at, part in objects(advisory, "affected") for s in severities(part, at))),
-        affected=tuple(found for at, part in objects(advisory, "affected") for found in affected(part, at)),
+        severities=(*severities(advisory, ""), *(score for at, part in entries for score in severities(part, at))),
+        affected=tuple(found for at, part in entries for found in affected(part, at)),
         references=tuple(needed(part, "url", at) for at, part in objects(advisory, "references")),
         relationships=(*related, *upstream),
         withdrawn=text(advisory, "withdrawn"),
@@ -48,12 +48,11 @@ def severities(value: Mapping[str, Any], place: str) -> Iterator[Severity]:
 
 def affected(value: Mapping[str, Any], place: str) -> Iterator[Affected]:
     """The package of an entry."""
-    package: Mapping[str, Any] = get(value, "package", dict, place) or {}
-    at = f"{place}package."
-    given = text(package, "purl", at)
-    ecosystem, name = text(package, "ecosystem", at), text(package, "name", at)
-    if not given and not name:
+    package, at = inner(value, "package", place), f"{place}package."
+    if not package:
         return
+    given, ecosystem = text(package, "purl", at), text(package, "ecosystem", at)
+    name = text(package, "name", at) if given else needed(package, "name", at)
     yield Affected(
         purl=packages.purl(given, f"{at}purl") if given else packages.purl_of(ecosystem, name, f"{at}name"),
         package=name,
@@ -67,8 +66,8 @@ def versions(value: Mapping[str, Any], place: str) -> Range:
     """A range, as it is given."""
     events = []
     for at, part in objects(value, "events", place):
-        event = {name: text(part, name, at) for name in EVENTS if name in part}
+        event = {name: needed(part, name, at) for name in EVENTS if part.get(name) is not None}
         if not event:
             raise PayloadError(f"{at[:-1]}: none of {', '.join(EVENTS)}")
         events.append(event)
-    return Range(needed(value, "type", place), tuple(events))
+    return Range(needed(value, "type", place), tuple(events), text(value, "repo", place))

@@ -1,32 +1,56 @@
-"""Names of packages: package URLs (ECMA-427) by the library `packageurl-python`, and CPE names (NISTIR 7695, 2.3 binding).
+"""Names of packages: package URLs (ECMA-427), by the library `packageurl-python`.
 
 A purl is stored without version, qualifiers and subpath: it says which package, and the ranges say which of its versions.
 """
 
 from __future__ import annotations
 
-import re
-import urllib.parse
+import functools
 
 from packageurl import PackageURL
 
+from lnm_runner.advisories import cpes
 from lnm_runner.advisories.record import PayloadError
 
-TYPES = {  # ecosystems of OSV (ossf.github.io/osv-schema, «Defined Ecosystems») as purl types
-    "AlmaLinux": "rpm", "Alpine": "apk", "Android": "generic", "Bioconductor": "bioconductor", "Bitnami": "bitnami",
-    "Chainguard": "apk", "ConanCenter": "conan", "CRAN": "cran", "crates.io": "cargo", "Debian": "deb", "Echo": "deb",
-    "GHC": "generic", "GitHub Actions": "githubactions", "Go": "golang", "Hackage": "hackage", "Hex": "hex", "Julia": "julia",
-    "Linux": "generic", "Mageia": "rpm", "Maven": "maven", "MinimOS": "apk", "npm": "npm", "NuGet": "nuget", "openEuler": "rpm",
-    "openSUSE": "rpm", "OSS-Fuzz": "generic", "Packagist": "composer", "Photon OS": "rpm", "Pub": "pub", "PyPI": "pypi",
-    "Red Hat": "rpm", "Rocky Linux": "rpm", "Root": "generic", "RubyGems": "gem", "SUSE": "rpm", "SwiftURL": "swift",
-    "Ubuntu": "deb", "Wolfi": "apk",
+ECOSYSTEMS = {
+    "AlmaLinux": ("rpm", "almalinux"), "Alpaquita": ("apk", "alpaquita"), "Alpine": ("apk", "alpine"),
+    "Azure Linux": ("rpm", "azure-linux"), "BellSoft Hardened Containers": ("apk", "bellsoft-hardened-containers"),
+    "Bioconductor": ("bioconductor", ""), "Bitnami": ("bitnami", ""), "Chainguard": ("apk", "chainguard"),
+    "ConanCenter": ("conan", ""), "CRAN": ("cran", ""), "crates.io": ("cargo", ""), "Debian": ("deb", "debian"),
+    "Docker Hardened Images": ("dhi", ""), "Echo": ("deb", "echo"), "GitHub Actions": ("githubactions", ""),
+    "Go": ("golang", ""), "Hackage": ("hackage", ""), "Hex": ("hex", ""), "Julia": ("julia", ""), "Mageia": ("rpm", "mageia"),
+    "Maven": ("maven", ""), "MinimOS": ("apk", "minimos"), "npm": ("npm", ""), "NuGet": ("nuget", ""), "opam": ("opam", ""),
+    "openEuler": ("rpm", "openeuler"), "openSUSE": ("rpm", "opensuse"), "OSS-Fuzz": ("generic", ""),
+    "Packagist": ("composer", ""), "Photon OS": ("rpm", "photon"), "Pub": ("pub", ""), "PyPI": ("pypi", ""),
+    "Red Hat": ("rpm", "redhat"), "Rocky Linux": ("rpm", "rocky-linux"), "RubyGems": ("gem", ""), "SUSE": ("rpm", "suse"),
+    "SwiftURL": ("swift", ""), "Ubuntu": ("deb", "ubuntu"), "Wolfi": ("apk", "wolfi"),
 }  # fmt: skip
-NAMESPACES = {
-    "AlmaLinux": "almalinux", "Alpine": "alpine", "Chainguard": "chainguard", "Debian": "debian", "Echo": "echo", "Mageia": "mageia",
-    "MinimOS": "minimos", "openEuler": "openeuler", "openSUSE": "opensuse", "Photon OS": "photon", "Red Hat": "redhat",
-    "Rocky Linux": "rocky-linux", "SUSE": "suse", "Ubuntu": "ubuntu", "Wolfi": "wolfi",
-}  # fmt: skip
-CPE = re.compile(r"cpe:2\.3:[aho*\-](?::(?:\\.|[^:\\\s])+){10}")
+"""`{ecosystem of OSV: (purl type, namespace)}`: ossf.github.io/osv-schema, «Defined Ecosystems», and osv.dev's purls."""
+WITH_SLASH = {"composer", "githubactions", "golang", "hex", "npm", "swift"}
+"""Types whose names have their namespace before the last slash."""
+REMEMBERED = 65_536  # names; the package of an advisory is often that of the next one
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def purl_and_version(text: str) -> tuple[str, str]:
+    """A purl without version, qualifiers and subpath, and its version.
+
+    Raises: ValueError for what is no purl.
+    """
+    found = PackageURL.from_string(text)
+    return joined(found.type, found.namespace or "", found.name), found.version or ""
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def joined(kind: str, namespace: str, name: str) -> str:
+    """A purl of its parts.
+
+    Raises: ValueError.
+    """
+    found = PackageURL(kind, namespace or None, name)
+    if not found.name:  # the library lets a name of blanks and slashes pass
+        raise ValueError
+    return found.to_string()
 
 
 def purl(text: str, place: str) -> str:
@@ -34,76 +58,58 @@ def purl(text: str, place: str) -> str:
 
     Raises: PayloadError for what is no purl.
     """
+    return versioned_purl(text, place)[0]
+
+
+def versioned_purl(text: str, place: str) -> tuple[str, str]:
+    """The same, and the version that it names, if it names one.
+
+    Raises: PayloadError for what is no purl.
+    """
     try:
-        found = PackageURL.from_string(text)
-        return PackageURL(found.type, found.namespace, found.name).to_string()
+        return purl_and_version(text)
     except ValueError as err:
         raise PayloadError(f"{place}: {text[:60]!r} is no package URL") from err
 
 
 def purl_of(ecosystem: str, name: str, place: str) -> str:
-    """The purl of a package that is only named; an ecosystem that nobody knows is `generic` under its own name.
+    """The purl of a package of OSV that is only named; an ecosystem that is not in the table is `generic` under its own name.
 
     Raises: PayloadError for a name that cannot stand in a purl.
     """
-    family = ecosystem.partition(":")[0]
-    kind = TYPES.get(family, "generic")
-    namespace, last = NAMESPACES.get(family, ""), name
+    kind, namespace = ECOSYSTEMS.get(ecosystem.partition(":")[0], ("", ""))
+    if not kind:
+        return generic(ecosystem, name, place)
+    last = name
     if kind == "maven":
         namespace, _, last = name.rpartition(":")
-    elif kind in {"golang", "npm", "composer", "swift", "githubactions"}:
-        namespace, _, last = name.rpartition("/")
-    elif family not in TYPES:
-        namespace = ecosystem
+    elif kind in WITH_SLASH:
+        namespace, _, last = name.removeprefix("https://").rpartition("/")
+    return named(kind, namespace, last, place)
+
+
+def generic(namespace: str, name: str, place: str) -> str:
+    """The purl of what has no ecosystem: `pkg:generic/…`.
+
+    Raises: PayloadError.
+    """
+    return named("generic", namespace, name, place)
+
+
+def named(kind: str, namespace: str, name: str, place: str) -> str:
+    """A purl of its parts.
+
+    Raises: PayloadError.
+    """
     try:
-        return PackageURL(kind, namespace or None, last).to_string()
+        return joined(kind, namespace, name)
     except ValueError as err:
         raise PayloadError(f"{place}: {name[:60]!r} cannot be named by a package URL") from err
 
 
-def cpe(text: str, place: str) -> str:
-    """A CPE name in the 2.3 binding; the older URI binding is taken over (NISTIR 7695, 6.1.3).
+def purl_of_cpe(name: str, place: str) -> str:
+    """What stands for a product that only has a CPE (docs/adr/0003): `pkg:generic/vendor/product`.
 
     Raises: PayloadError.
     """
-    found = of_uri(text) if text.startswith("cpe:/") else text
-    if not CPE.fullmatch(found):
-        raise PayloadError(f"{place}: {text[:60]!r} is no CPE name")
-    return found
-
-
-def of_uri(text: str) -> str:
-    """The 2.3 binding of a URI; the packed edition (`~edition~sw~target~…`) is unpacked."""
-    parts = text.removeprefix("cpe:/").split(":")
-    parts += [""] * (7 - len(parts))
-    edition = parts[5].split("~")[1:] if parts[5].startswith("~") else [parts[5]]
-    edition += [""] * (5 - len(edition))
-    # part, vendor, product, version, update, edition, language, software edition, target software, target hardware, other
-    ordered = [*parts[1:5], edition[0], parts[6], *edition[1:5]]
-    return ":".join(["cpe", "2.3", parts[0], *(of_uri_value(value) for value in ordered)])
-
-
-def of_uri_value(value: str) -> str:
-    """One value; empty is any."""
-    if value in {"", "-"}:
-        return value or "*"
-    decoded = urllib.parse.unquote(value)
-    return "".join(char if char.isalnum() or char in "._-" or ord(char) > 127 else f"\\{char}" for char in decoded)
-
-
-def vendor_and_product(name: str) -> tuple[str, str]:
-    """The two of a CPE name, unescaped."""
-    parts = re.split(r"(?<!\\):", name)
-    vendor, product = (re.sub(r"\\(.)", r"\1", part) for part in parts[3:5])
-    return vendor, product
-
-
-def version_of(name: str) -> str:
-    """The version of a CPE name, unescaped; `*` is any, `-` none."""
-    return re.sub(r"\\(.)", r"\1", re.split(r"(?<!\\):", name)[5])
-
-
-def purl_of_cpe(name: str) -> str:
-    """What stands for a product that only has a CPE (docs/adr/): `pkg:generic/vendor/product`."""
-    vendor, product = vendor_and_product(name)
-    return PackageURL("generic", vendor, product).to_string()
+    return generic(*cpes.vendor_and_product(name), place)

@@ -29,9 +29,12 @@ class Range:
     """A range of versions, or of commits."""
 
     type: str
-    """SEMVER, ECOSYSTEM or GIT as in OSV; CPE for those of an NVD configuration."""
+    """SEMVER, ECOSYSTEM or GIT as in OSV; CPE for those of an NVD configuration; VERS for those of CSAF."""
     events: tuple[Mapping[str, str], ...]
-    """Each `{introduced | fixed | last_affected | limit: version}`, in the source's order."""
+    """In the source's order and words: OSV's `{introduced | fixed | last_affected | limit: version}`, CSAF's `{range: text}`,
+    NVD's `{versionEndExcluding: version}` and the like, of which none means every version."""
+    repo: str = ""
+    """Whose commits a range of GIT is about."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Record:
     summary: str = ""
     severities: tuple[Severity, ...] = ()
     affected: tuple[Affected, ...] = ()
+    """One package may stand in several."""
     references: tuple[str, ...] = ()
     relationships: tuple[Relationship, ...] = ()
     withdrawn: str = ""

@@ -1,16 +1,16 @@
-"""The aggregation-only contract, checked on each document of `advisory_raw` (facts 1.6): what breaks it, with the code of the rule. Pure.
+"""The aggregation-only contract, checked on each document of `advisory_raw` (facts 1.6): what breaks it, with a code. Pure.
 
-(1) a derived field at the top: ERR_AOC_001, with `effective_` ERR_AOC_006; (2) more than one source in a document: ERR_AOC_002; (3) a
-revision that replaces what is not there, or itself: ERR_AOC_003 (`revisions`); (4) provenance that is missing: ERR_AOC_004; (5) a
-payload that is another one than was signed for: ERR_AOC_005 (`payloads`); (6) an unknown field at the top, or a field of the wrong
-kind: ERR_AOC_007.
+(1) a derived field at the top: ERR_AOC_001, with `effective_` ERR_AOC_006; (2) more than one source in a document: ERR_AOC_002;
+(3) a revision that replaces what is not there, or itself: ERR_AOC_003 (`revisions`); (4) provenance that is missing: ERR_AOC_004;
+(5) a payload that is another one than was signed for: ERR_AOC_005 (`payloads`); (6) an unknown field at the top, or a field of
+the wrong kind: ERR_AOC_007.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,13 @@ class Violation:
 
 def violations(document: Mapping[str, Any]) -> Iterator[Violation]:
     """Everything that a document breaks by itself."""
+    yield from top(document)
+    yield from provenance(document)
+    yield from kinds(document)
+
+
+def top(document: Mapping[str, Any]) -> Iterator[Violation]:
+    """Rules 1 and 2, and of 6 the unknown fields."""
     for name in sorted(map(str, document)):
         if name.startswith(EFFECTIVE):
             yield Violation("ERR_AOC_006", f"{name}: a derived field")
@@ -39,41 +46,53 @@ def violations(document: Mapping[str, Any]) -> Iterator[Violation]:
             yield Violation("ERR_AOC_001", f"{name}: a derived field")
         elif name not in TOP:
             yield Violation("ERR_AOC_007", f"{name}: an unknown field")
-    for name in ("source", "upstream"):
-        if isinstance(document.get(name), list):
+    several = {name: document.get(name) for name in ("source", "upstream")}
+    several["source.vendor"] = part(document, "source").get("vendor")
+    for name, value in several.items():
+        if isinstance(value, list):
             yield Violation("ERR_AOC_002", f"{name}: a list, so that several sources are merged in one document")
-    yield from provenance(document)
-    yield from kinds(document)
 
 
 def provenance(document: Mapping[str, Any]) -> Iterator[Violation]:
     """Rule 4."""
-    if not is_text(document.get("tenant")):
-        yield Violation("ERR_AOC_004", "tenant: not there")
-    source, upstream = (part if isinstance(part := document.get(name), dict) else {} for name in ("source", "upstream"))
-    if not is_text(source.get("vendor")):
-        yield Violation("ERR_AOC_004", "source.vendor: not there")
-    if not is_text(upstream.get("upstream_id")):
-        yield Violation("ERR_AOC_004", "upstream.upstream_id: not there")
-    if not isinstance(upstream.get("content_hash"), str) or not HASH.fullmatch(upstream["content_hash"]):
+    source, upstream = part(document, "source"), part(document, "upstream")
+    texts = {
+        "tenant": document.get("tenant"),
+        "source.vendor": source.get("vendor"),
+        "upstream.upstream_id": upstream.get("upstream_id"),
+    }
+    for name, value in texts.items():
+        if not is_text(value):
+            yield Violation("ERR_AOC_004", f"{name}: not there")
+    digest = upstream.get("content_hash")
+    if not isinstance(digest, str) or not HASH.fullmatch(digest):
         yield Violation("ERR_AOC_004", "upstream.content_hash: wanted sha256: and 64 hex digits")
     if not isinstance(upstream.get("fetched_at"), dt.datetime):
         yield Violation("ERR_AOC_004", "upstream.fetched_at: wanted a date")
 
 
 def kinds(document: Mapping[str, Any]) -> Iterator[Violation]:
-    """Rule 6 for what is read of a document."""
-    if not isinstance(document.get("content"), dict):
-        yield Violation("ERR_AOC_007", "content: wanted an object")
-    if not isinstance(document.get("linkset"), dict):
-        yield Violation("ERR_AOC_007", "linkset: wanted an object")
-    for name, fields in (("linkset", ("purls", "cpes", "aliases", "references")), ("identifiers", ("aliases",))):
-        part = document.get(name)
-        for each in fields if isinstance(part, dict) else ():
-            if part.get(each) is not None and not is_texts(part[each]):
-                yield Violation("ERR_AOC_007", f"{name}.{each}: wanted a list of texts")
+    """Of rule 6 the kinds of what is read of a document."""
+    for name in ("content", "linkset"):
+        if not isinstance(document.get(name), dict):
+            yield Violation("ERR_AOC_007", f"{name}: wanted an object")
+    if not isinstance(document.get("identifiers") or {}, dict):
+        yield Violation("ERR_AOC_007", "identifiers: wanted an object")
+    if not is_text(part(document, "content").get("format")):
+        yield Violation("ERR_AOC_007", "content.format: wanted a text")
+    for place, is_right, wanted in KINDS:
+        name, _, field = place.partition(".")
+        value = part(document, name).get(field)
+        if value is not None and not is_right(value):
+            yield Violation("ERR_AOC_007", f"{place}: wanted {wanted}")
     if document.get("supersedes") is not None and not is_text(document["supersedes"]):
         yield Violation("ERR_AOC_007", "supersedes: wanted the _id of a document")
+
+
+def part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object of a document; empty where it is none."""
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def is_text(value: object) -> bool:
@@ -84,3 +103,24 @@ def is_text(value: object) -> bool:
 def is_texts(value: object) -> bool:
     """True for a list of texts."""
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def is_names(value: object) -> bool:
+    """True for a text or a list of texts."""
+    return isinstance(value, str) or is_texts(value)
+
+
+def is_links(value: object) -> bool:
+    """True for a list of texts and of objects with a url."""
+    return isinstance(value, list) and all(isinstance(each.get("url") if isinstance(each, dict) else each, str) for each in value)
+
+
+KINDS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
+    ("linkset.purls", is_texts, "a list of texts"),
+    ("linkset.cpes", is_texts, "a list of texts"),
+    ("linkset.aliases", is_texts, "a list of texts"),
+    ("linkset.references", is_links, "a list of texts or of objects with a url"),
+    ("identifiers.cve", is_names, "a text or a list of texts"),
+    ("identifiers.ghsa", is_names, "a text or a list of texts"),
+    ("identifiers.aliases", is_texts, "a list of texts"),
+)

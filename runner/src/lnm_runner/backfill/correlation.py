@@ -1,9 +1,9 @@
 """Linkset correlation v1: the confidence that observations speak of one vulnerability, and where they contradict each other.
 
-Weights, signals and reasons: facts 3.3. Rules: (1) observations come in the order (source, advisoryId, fetchedAt, _id); (2) what v1
-says «across observations» holds for all of them: an intersection, not a chain; (3) one observation alone has no confidence; (4)
-signals of pairs look at all pairs of up to `PAIRED` observations, and at neighbours in the order beyond; (5) conflicts are added
-and never resolved, in the order (field, reason). Pure.
+Weights, signals and reasons: facts 3.3. Rules: (1) observations come in the order (source, advisoryId, fetchedAt, _id); (2) what
+v1 says «across observations» holds for all of them: an intersection, not a chain; (3) one observation alone has no confidence;
+(4) signals of pairs look at all pairs of up to `PAIRED` observations, and at neighbours in the order beyond; (5) conflicts are
+added and never resolved, in the order (field, reason). Pure.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
-from lnm_runner.advisories.packages import vendor_and_product
-from lnm_runner.backfill import version_ranges
+from lnm_runner.advisories.cpes import vendor_and_product
+from lnm_runner.backfill.version_ranges import Versions
 
 PAIRED = 32  # 496 pairs; the largest component of the real advisories has far fewer
 ALIKE, CLOSE = 0.1, 1.0  # of CVSS base scores
@@ -33,8 +33,8 @@ class Member:
     fetched_at: dt.datetime
     names: frozenset[str]
     """Its own id and its aliases, in capitals."""
-    affected: Mapping[str, Mapping[str, Any]]
-    """`{purl: entry}`"""
+    affected: Mapping[str, Versions]
+    """`{purl: what is said of its versions}`"""
     cpes: frozenset[str]
     severities: Mapping[str, tuple[float, frozenset[str]]]
     """`{system: (highest score, vectors)}`"""
@@ -55,7 +55,7 @@ class Conflict:
     field: str
     reason: str
     values: tuple[str, ...] = ()
-    sources: tuple[str, ...] = field(default=())
+    sources: tuple[str, ...] = ()
 
 
 def pairs(members: Sequence[T]) -> Iterator[tuple[T, T]]:
@@ -81,7 +81,7 @@ def alias(members: Sequence[Member]) -> float:
 
 
 def purl_overlap(members: Sequence[Member]) -> float:
-    """1: a package that all name, with versions that meet; 0.6: one whose versions do not."""
+    """1: a package that all name, with versions that surely meet in each pair; 0.6: one of whose versions that cannot be said."""
     packages = common(frozenset(member.affected) for member in members)
     if not packages:
         return 0.0
@@ -89,10 +89,9 @@ def purl_overlap(members: Sequence[Member]) -> float:
 
 
 def meeting(members: Sequence[Member], purl: str) -> Iterator[bool | None]:
-    """For each pair that names a package whether its versions meet."""
-    kind = purl.removeprefix("pkg:").partition("/")[0]
-    entries = [member.affected[purl] for member in members if purl in member.affected]
-    return (version_ranges.meet(kind, one, other) for one, other in pairs(entries))
+    """For each pair that names a package whether its versions meet; None where that cannot be said."""
+    said = [member.affected[purl] for member in members if purl in member.affected]
+    return (one.meet(other) for one, other in pairs(said))
 
 
 def cpe_overlap(members: Sequence[Member]) -> float:
@@ -187,7 +186,9 @@ def alias_inconsistency(members: Sequence[Member]) -> Iterator[Conflict]:
     apart = [(one, other) for one, other in pairs(members) if not one.names & other.names]
     if apart:
         concerned = list(itertools.chain.from_iterable(apart))
-        yield Conflict("aliases", "alias-inconsistency", tuple(sorted({member.advisory for member in concerned})), sources(concerned))
+        yield Conflict(
+            "aliases", "alias-inconsistency", tuple(sorted({member.advisory for member in concerned})), sources(concerned)
+        )
 
 
 def metadata_gap(members: Sequence[Member]) -> Iterator[Conflict]:

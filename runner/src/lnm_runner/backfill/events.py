@@ -1,7 +1,7 @@
 """Makes the rows of the two outboxes: what a publisher will say of an observation and of a linkset (facts 3.4). Pure.
 
-`publishedAt` is null: nothing is published before the outbox is enabled. An event has the id of what it announces (UUIDv5), so that
-making it twice makes one.
+`publishedAt` is null: nothing is published before the outbox is enabled. An event has the id of what it announces (UUIDv5), so
+that making it twice makes one. Ids are text in it, as a publisher says them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def of_linkset(linkset: Mapping[str, Any]) -> dict[str, Any]:
         "eventId": identity.event_id(linksets.COLLECTION, linkset["_id"], linkset["linksetHash"]),
         "type": "advisory.linkset.updated@1",
         "tenantId": linkset["tenantId"],
-        "linksetId": linkset["_id"],
+        "linksetId": str(linkset["_id"]),
         "advisoryId": linkset["advisoryId"],
         "source": linkset["source"],
         "observationIds": ids,

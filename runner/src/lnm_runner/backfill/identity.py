@@ -1,13 +1,14 @@
 """Ids and hashes of the Link-Not-Merge documents (decisions §3, facts 1.4, 1.5, 3.4). Pure.
 
-A document has the same id and the same hash on every machine: they depend on its input alone. Canonical JSON is RFC 8785; dates in
-it are `YYYY-MM-DDTHH:MM:SS[.mmm]Z`.
+A document has the same id and the same hash on every machine: they depend on its input alone. Canonical JSON is RFC 8785; dates
+in it are `YYYY-MM-DDTHH:MM:SS[.mmm]Z`. A date without a zone is UTC, as MongoDB's are.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import uuid
 from typing import Any
 
@@ -17,8 +18,12 @@ from bson import Int64, ObjectId
 EVENTS = uuid.UUID("5f0c7f0b-6f0e-5b4c-9a53-1f2f5a1d2102")
 """The namespace of event ids (RFC 9562, UUIDv5): ours, invented once."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MILLISECOND = dt.timedelta(milliseconds=1)
 TICKS_TO_EPOCH = 621_355_968_000_000_000  # of 100 ns since the year 1, as the product's own platform (.NET) counts
 TICKS_PER_MS = 10_000
+ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+EXACT = 2**53  # integers up to here are the same in JSON's numbers
+SHORT_FROM, SHORT_TO = 1e-4, 1e15  # between them Python writes a float as ECMAScript does, but for «.0»
 
 
 def sha256(data: bytes) -> str:
@@ -41,9 +46,46 @@ def linkset_id(tenant: str, source: str, advisory: str) -> ObjectId:
     return object_id(tenant, source, advisory)
 
 
+class _NotPlainError(Exception):
+    """A value that the fast encoder would not write as RFC 8785 does."""
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical JSON of a value: by Python's own encoder where that writes the same, which is nearly everywhere.
+
+    That it is the same: tests/build/test_identity.py.
+    """
+    try:
+        return ENCODER.encode(plain(value)).encode()
+    except _NotPlainError:
+        return rfc8785.dumps(value)
+
+
+def plain(value: Any) -> Any:
+    """The value, its whole floats as integers.
+
+    Raises: _NotPlainError.
+    """
+    if isinstance(value, str) or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        if not all(name.isascii() for name in value):  # others are sorted by UTF-16
+            raise _NotPlainError
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, float) and value.is_integer() and abs(value) < SHORT_TO:
+        return int(value)
+    if isinstance(value, float) and SHORT_FROM <= abs(value) < SHORT_TO:
+        return value
+    if isinstance(value, int) and abs(value) < EXACT:
+        return value
+    raise _NotPlainError
+
+
 def canonical_sha256(value: Any) -> str:
     """`sha256:` and the SHA-256 of the canonical JSON of a value."""
-    return f"sha256:{sha256(rfc8785.dumps(value))}"
+    return f"sha256:{sha256(canonical(value))}"
 
 
 def observation_hash(tenant: str, source: str, advisory: str, artifact_sha256: str, fetched_at: dt.datetime) -> str:
@@ -52,11 +94,25 @@ def observation_hash(tenant: str, source: str, advisory: str, artifact_sha256: s
     return canonical_sha256({**names, "source": source, "tenantId": tenant})
 
 
+def linkset_hash(key: tuple[str, str, str], shared: bytes) -> str:
+    """`linksetHash` of a linkset: over its tenant, source and advisory, and the canonical JSON of what it says.
+
+    It is the hash of one canonical object: all names of the shared one stand between `advisoryId` and `source`.
+    """
+    tenant, source, advisory = map(canonical, key)
+    whole = b'{"advisoryId":%b,%b,"source":%b,"tenantId":%b}' % (advisory, shared[1:-1], source, tenant)
+    return f"sha256:{sha256(whole)}"
+
+
+def in_utc(at: dt.datetime) -> dt.datetime:
+    """A date with its zone, which is UTC."""
+    return at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at.astimezone(dt.UTC)
+
+
 def text_of(at: dt.datetime) -> str:
     """A date as it stands in canonical JSON; milliseconds only where there are some, as MongoDB keeps no finer ones."""
     is_whole = at.microsecond < 1000  # noqa: PLR2004 - microseconds in a millisecond
-    naive = at.astimezone(dt.UTC).replace(tzinfo=None)
-    return naive.isoformat(timespec="seconds" if is_whole else "milliseconds") + "Z"
+    return in_utc(at).replace(tzinfo=None).isoformat(timespec="seconds" if is_whole else "milliseconds") + "Z"
 
 
 def event_id(collection: str, document_id: ObjectId, content_hash: str) -> str:
@@ -66,4 +122,4 @@ def event_id(collection: str, document_id: ObjectId, content_hash: str) -> str:
 
 def replay_cursor(at: dt.datetime) -> Int64:
     """A date as a number that grows with it: .NET ticks, UTC."""
-    return Int64(TICKS_TO_EPOCH + (at - EPOCH) // dt.timedelta(milliseconds=1) * TICKS_PER_MS)
+    return Int64(TICKS_TO_EPOCH + (in_utc(at) - EPOCH) // MILLISECOND * TICKS_PER_MS)

@@ -1,7 +1,7 @@
 """Makes the linksets of one component: observations of one tenant that their names join (facts 1.5, 3.3). Pure.
 
-There is one linkset for each advisory and source of a component; all of them hold all the observations that nothing supersedes, and so
-the same confidence and the same conflicts. Values are put side by side and never merged.
+There is one linkset for each advisory and source of a component; all of them hold all the observations that nothing supersedes,
+and so the same confidence and the same conflicts. Values are put side by side and never merged.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from lnm_runner.backfill import correlation, identity
 from lnm_runner.backfill.correlation import Conflict, Member
 from lnm_runner.backfill.observations import TASK
+from lnm_runner.backfill.version_ranges import Versions
 
 COLLECTION = "advisory_linksets"
 TOOL = "lnm-1.0"
@@ -26,17 +27,25 @@ def member(observation: Mapping[str, Any]) -> Member:
     for one in observation["severities"]:
         highest, vectors = scores.get(one["system"], (0.0, frozenset()))
         scores[one["system"]] = max(highest, one["score"]), vectors | ({one["vector"]} if one.get("vector") else frozenset())
+    entries: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in observation["affected"]:
+        entries.setdefault(entry["purl"], []).append(entry)
     return Member(
         source=observation["source"],
         advisory=observation["advisoryId"],
         fetched_at=observation["provenance"]["fetchedAt"],
         names=frozenset(name.upper() for name in observation["linkset"]["aliases"]),
-        affected={entry["purl"]: entry for entry in observation["affected"]},
+        affected={purl: Versions(kind_of(purl), said) for purl, said in entries.items()},
         cpes=frozenset(observation["linkset"]["cpes"]),
         severities=scores,
         references=frozenset(link.casefold() for link in observation["linkset"]["references"]),
         gaps=tuple(name for name in NEEDED if not observation.get(name)),
     )
+
+
+def kind_of(purl: str) -> str:
+    """The type of a purl."""
+    return purl.removeprefix("pkg:").partition("/")[0]
 
 
 def ordered(observations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -56,6 +65,7 @@ def documents(observations: Sequence[Mapping[str, Any]], run: str) -> list[dict[
         "conflicts": [stored(one) for one in correlation.conflicts(members)],
         "provenance": {"observationHashes": [one["observationHash"] for one in inside], "toolVersion": TOOL},
     }
+    said = identity.canonical({**shared, "observations": [str(one["_id"]) for one in inside]})
     keys = list(dict.fromkeys((one["tenantId"], one["source"], one["advisoryId"]) for one in inside))
     return [
         {
@@ -64,7 +74,7 @@ def documents(observations: Sequence[Mapping[str, Any]], run: str) -> list[dict[
             "advisoryId": key[2],
             "source": key[1],
             **shared,
-            "linksetHash": linkset_hash(key, shared),
+            "linksetHash": identity.linkset_hash(key, said),
             "createdAt": newest,
             "backfill": {"runId": run, "task": TASK},
         }
@@ -75,7 +85,7 @@ def documents(observations: Sequence[Mapping[str, Any]], run: str) -> list[dict[
 def normalized(observations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the observations say, side by side, each once and sorted."""
     entries = [entry for one in observations for entry in one["affected"]]
-    ranges = {repr(given): given for entry in entries for given in entry.get("ranges", ())}
+    ranges = {identity.canonical(given): given for entry in entries for given in entry.get("ranges", ())}
     scores = {(one["system"], one["score"]) for observation in observations for one in observation["severities"]}
     return {
         "purls": sorted({entry["purl"] for entry in entries}),
@@ -93,10 +103,3 @@ def stored(conflict: Conflict) -> dict[str, Any]:
         "values": list(conflict.values),
         "sourceIds": list(conflict.sources),
     }
-
-
-def linkset_hash(key: tuple[str, str, str], shared: Mapping[str, Any]) -> str:
-    """`linksetHash`: the content's identity, over what it says and not over when or by which run it was made."""
-    tenant, source, advisory = key
-    said = {**shared, "observations": [str(one) for one in shared["observations"]]}
-    return identity.canonical_sha256({"tenantId": tenant, "source": source, "advisoryId": advisory, **said})

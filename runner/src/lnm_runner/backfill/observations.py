@@ -12,8 +12,9 @@ from typing import Any
 
 from bson import ObjectId
 
+from lnm_runner.advisories import cpes
 from lnm_runner.advisories.packages import purl
-from lnm_runner.advisories.record import Affected, PayloadError, Record
+from lnm_runner.advisories.record import Affected, PayloadError, Range, Record
 from lnm_runner.backfill import identity
 
 COLLECTION = "advisory_observations"
@@ -80,15 +81,20 @@ def severity(system: str, score: float, vector: str) -> dict[str, Any]:
 
 def affected(entry: Affected) -> dict[str, Any]:
     """A package, with what is said of it."""
-    ranges = [{"type": one.type, "events": [dict(event) for event in one.events]} for one in entry.ranges]
     said: dict[str, Any] = {
         "package": entry.package,
         "ecosystem": entry.ecosystem,
         "versions": list(entry.versions),
-        "ranges": ranges,
+        "ranges": [versions(one) for one in entry.ranges],
         "cpes": list(entry.cpes),
     }
     return {"purl": entry.purl, **{name: value for name, value in said.items() if value}}
+
+
+def versions(given: Range) -> dict[str, Any]:
+    """A range."""
+    said = {"type": given.type, "events": [dict(event) for event in given.events]}
+    return {**said, "repo": given.repo} if given.repo else said
 
 
 def linkset(raw: Raw, record: Record) -> dict[str, list[str]]:
@@ -97,18 +103,21 @@ def linkset(raw: Raw, record: Record) -> dict[str, list[str]]:
     return {
         "aliases": names(raw, record),
         "purls": sorted({*(entry.purl for entry in record.affected), *canonical_purls(given.get("purls") or ())}),
-        "cpes": sorted({*(name for entry in record.affected for name in entry.cpes), *(given.get("cpes") or ())}),
+        "cpes": sorted({*(name for entry in record.affected for name in entry.cpes), *canonical_cpes(given.get("cpes") or ())}),
         "references": sorted({*record.references, *links(given.get("references") or ())}),
     }
 
 
 def names(raw: Raw, record: Record) -> list[str]:
     """All that the advisory is called, its own id included."""
-    identifiers = raw.identifiers
-    known = [identifiers.get(name) for name in ("cve", "ghsa")]
-    listed = [*(identifiers.get("aliases") or ()), *(raw.linkset.get("aliases") or ())]
-    every = [raw.advisory, record.id, *record.aliases, *(name for name in known if isinstance(name, str)), *listed]
+    given = [raw.identifiers.get(name) for name in ("cve", "ghsa", "aliases")] + [raw.linkset.get("aliases")]
+    every = [raw.advisory, record.id, *record.aliases, *(name for one in given for name in as_texts(one))]
     return sorted({name.strip() for name in every if name.strip()})
+
+
+def as_texts(given: Any) -> Iterable[str]:
+    """One text, a list of them, or nothing."""
+    return (given,) if isinstance(given, str) else given or ()
 
 
 def canonical_purls(given: Iterable[str]) -> Iterable[str]:
@@ -118,6 +127,11 @@ def canonical_purls(given: Iterable[str]) -> Iterable[str]:
             yield purl(text, "linkset.purls")
         except PayloadError:
             continue
+
+
+def canonical_cpes(given: Iterable[str]) -> Iterable[str]:
+    """CPE names of a document in the one form; what is none is left to `rawLinkset`."""
+    return filter(None, map(cpes.canonical, given))
 
 
 def links(given: Iterable[Any]) -> Iterable[str]:
