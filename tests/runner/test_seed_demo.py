@@ -62,9 +62,9 @@ def some(folder: Path) -> Path:
     """Ten advisories in six components: one of three, two of two, and three alone."""
     return corpus(
         folder,
-        osv("PYSEC-2024-1", "CVE-2024-1001"),
+        b"\xef\xbb\xbf" + json.dumps(osv("PYSEC-2024-1", "CVE-2024-1001")).encode(),
         osv("GO-2024-0001", "CVE-2024-1001", "GHSA-2222-3333-4444"),
-        osv("PYSEC-2024-2", "cve-2024-1002", modified="0001-01-01T00:00:00Z"),
+        osv("PYSEC-2024-2", " cve-2024-1002 ", modified="0001-01-01T00:00:00Z"),
         osv("GHSA-2222-3333-4444"),
         osv("RUSTSEC-2024-0001", "SNYK-RUST-THING-570471"),
         osv("GO-2024-0002", "CVE-2024-1002", modified=None, published=None),
@@ -177,6 +177,9 @@ def test_the_copies_of_a_corpus_are_joined_as_it_is(seeding: Any, tmp_path: Path
     raws = [stored.document for number in range(copies) for stored in demo.round(number) if stored.collection == "advisory_raw"]
 
     assert component_sizes(names_of(made(demo, "advisory_raw"))) == {1: 3, 2: 2, 3: 1}
+    for document in raws:
+        if "raw" in document["content"]:
+            assert [name.strip() for name in document["content"]["raw"]["aliases"]] == document["identifiers"]["aliases"]
     assert component_sizes(names_of(raws)) == {1: 3 * copies, 2: 2 * copies, 3: copies}
 
 
@@ -326,14 +329,15 @@ def test_the_role_alone_is_enough_and_all_of_it_is_needed(lnm: Lnm, site: Site, 
         ([b'{"id": "A-1", "x": NaN}'], "line 1: NaN is no JSON number"),
         ([b"\xff"], "line 1: it is no JSON"),
         ([{"summary": "x"}], "line 1: id: not there"),
-        ([{"id": 7}], "line 1: id: found int, wanted text"),
+        ([{"id": 7}], "line 1: id: found a number, wanted text"),
         ([osv("A-1"), b"", osv("a-1")], "line 3: a-1 is in {path}: line 1 as well"),
         ([osv("A-1", number=2**64)], "line 1: it holds a number, a name or a text that MongoDB cannot store"),
         ([{**osv("A-1"), "a\0b": 1}], "line 1: it holds a number, a name or a text that MongoDB cannot store"),
         ([osv("A-1", text="\ud800")], "line 1: it holds a number, a name or a text that MongoDB cannot store"),
+        ([osv("A-1", x=json.loads("[" * 150 + "]" * 150))], "line 1: nested deeper than 96"),
         ([], "there is no advisory in these files"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_line_that_is_no_advisory_is_told(program: Path, seeding: Any, tmp_path: Path, lines: Sequence[Any], said: str) -> None:
     errors = module(program, "lnm_runner.errors")

@@ -28,6 +28,8 @@ from lnm_runner.errors import MOST_SHOWN, InputError, NotFoundError, RunnerError
 
 LONGEST_LINE = 15 << 20
 """Bytes; a document of MongoDB holds 16 MiB, and a payload is not all that stands in it."""
+DEEPEST = 96
+"""Levels of a payload, which stands two below the top of its document; that may have 100 («MongoDB Limits»)."""
 MOST_DEFECTS = 20
 """After so many the rest of a corpus is not read."""
 
@@ -103,6 +105,8 @@ class Found:
         except (BSONError, OverflowError, UnicodeError, RecursionError) as err:
             why = "it holds a number, a name or a text that MongoDB cannot store"
             raise InputError(f"{found.place}: {why} ({type(err).__name__})", hint="leave this advisory out") from err
+        if not is_shallow(found.value, DEEPEST):
+            raise InputError(f"{found.place}: nested deeper than {DEEPEST}", hint="leave this advisory out")
         self.places[found.id.upper()] = found.place
         self.graph.join(found.names)
         self.names.append(found.names)
@@ -192,6 +196,12 @@ def advisory(place: str, line: bytes) -> Advisory:
 
 
 def aliases(value: Mapping[str, Any]) -> Iterator[str]:
-    """Its other names; what is none is left to whoever reads the payload."""
+    """Its other names, trimmed; what is none is left to whoever reads the payload."""
     given = value.get("aliases")
-    yield from (each for each in given if isinstance(each, str) and each.strip()) if isinstance(given, list) else ()
+    yield from (each.strip() for each in given if isinstance(each, str) and each.strip()) if isinstance(given, list) else ()
+
+
+def is_shallow(value: Any, levels: int) -> bool:
+    """True where a value has no more levels than so many."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels >= 0 and all(is_shallow(each, levels - 1) for each in inner if isinstance(each, (dict, list)))

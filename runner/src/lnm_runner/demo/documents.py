@@ -92,7 +92,7 @@ def revision(advisory: Advisory, linkset: Mapping[str, Any]) -> Revision:
 def linkset(advisory: Advisory) -> dict[str, Any]:
     """The join hints of a payload; one that no reader understands has only its names."""
     try:
-        record = formats.read(advisory.format, advisory.payload)
+        record = formats.read(advisory.format, advisory.value)
     except PayloadError:
         record = Record(advisory.id)
     return {

@@ -49,12 +49,12 @@ def advisory(original: Advisory, copy: int) -> Advisory:
     """An OSV advisory in a copy: other names, wherever they stand, and other packages; copy 0 is the corpus itself."""
     if not copy:
         return original
-    text = IN_A_TEXT.sub(lambda found: name(found[0], copy), original.payload.decode())
+    text = IN_A_TEXT.sub(lambda found: name(found[0], copy), original.payload.decode("utf-8-sig"))
     value = json.loads(text)
     value["id"] = name(original.id, copy)
     for member in NAMED:
         if isinstance(given := original.value.get(member), list):
-            value[member] = [name(each, copy) if isinstance(each, str) else each for each in given]
+            value[member] = [name(each.strip(), copy) if isinstance(each, str) else each for each in given]
     for entry in value.get("affected") or ():
         if isinstance(entry, dict) and isinstance(entry.get("package"), dict):
             entry["package"] = package(entry["package"], copy)
