@@ -243,7 +243,7 @@ class PublishedError(PlanError):
         """`events` were published."""
         super().__init__(
             f"{events} events of the backfill were published: others have acted on what would be taken back",
-            hint="restore the backup, or, knowing that, --force --force-reason WHY; the published events are then left and listed",
+            hint="restore the backup, or, knowing that, --force --force-reason WHY; published events are then left, and listed",
             facts={"published": events},
         )
 
@@ -257,8 +257,8 @@ class DocumentsFailedError(StoppedError):
         more = f", and {len(failures) - 3} more" if len(failures) > 3 else ""  # noqa: PLR2004 - the three that are shown
         super().__init__(
             f"{len(failures)} documents of the last batch could not be backfilled: {'; '.join(shown)}{more}",
-            hint="all of them: db.lnm_backfill_errors.find(); the same command goes on behind them; or mend them, lnm rollback 21-102 "
-            "--execute, and begin anew",
+            hint="all of them: db.lnm_backfill_errors.find(); the same command goes on behind them; or mend them, lnm rollback "
+            "21-102 --execute, and begin anew",
             facts={"failures": list(failures)},
         )
 

@@ -1,10 +1,10 @@
 """Loads migrations from a verified kit: `migrations/21-10x/migration.py`, its id, its digest and its plan.
 
-A migration is a module with `ID` (the ledger's id), `SUMMARY` (a sentence) and `plan(database, settings) -> Plan`, read-only; or, where
-its work is the runner's own, with `TRANSFORMATION`, the number of that work, in place of a plan. It
-is executed from the bytes that were hashed, under an invented name that is in sys.modules before it runs (dataclasses look
-there); no bytecode is written into the kit. **Migration digest** (decisions §3): SHA-256 of the lines of SHA256SUMS for the
-delivery's folder, its README.md apart.
+A migration is a module with `ID` (the ledger's id), `SUMMARY` (a sentence) and `plan(database, settings) -> Plan`, read-only;
+or, where its work is the runner's own, with `TRANSFORMATION`, the number of that work, in place of a plan. It is executed from
+the bytes that were hashed, under an invented name that is in sys.modules before it runs (dataclasses look there); no bytecode
+is written into the kit. **Migration digest** (decisions §3): SHA-256 of the lines of SHA256SUMS for the delivery's folder, its
+README.md apart.
 """
 
 from __future__ import annotations

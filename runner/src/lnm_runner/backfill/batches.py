@@ -1,10 +1,11 @@
 """Writes what a stage makes, batch by batch: behind a fence, read back, and only then past its checkpoint (decisions §4).
 
-A batch is one short transaction: (1) the fence; (2) its documents; (3) its failures; (4) its row in `lnm_checkpoints` with the hash of
-each document, so that whatever this run has written is known by its hash from the same moment on. Then (5) all of it is read with the
-concern `majority` and compared with those hashes; (6) `isVerified` of the row follows with the next transaction. Who begins again does
-(5) for the last row and goes on behind it. What stands in the way of a document is looked at, kept or told, and never overwritten; only
-what an earlier run has made, and nobody has touched since, is replaced, and kept in `lnm_backfill_before`.
+A batch is one short transaction: (1) the fence; (2) its documents; (3) its failures; (4) its row in `lnm_checkpoints` with the
+hash of each document, so that whatever this run has written is known by its hash from the same moment on. Then (5) all of it is
+read with the concern `majority` and compared with those hashes; (6) `isVerified` of the row follows with the next transaction.
+Who begins again does (5) for the last row and goes on behind it. What stands in the way of a document is looked at, kept or
+told, and never overwritten; only what an earlier run has made, and nobody has touched since, is replaced, and kept in
+`lnm_backfill_before`.
 """
 
 from __future__ import annotations
@@ -93,9 +94,7 @@ class Partition:
         look = self.earlier is not None
         for _ in range(ATTEMPTS):
             decided = (
-                existing.decided(self.database, self.run, batch.items, self.earlier or nothing)
-                if look
-                else existing.untouched(batch.items)
+                existing.decided(self.database, batch.items, self.earlier or nothing) if look else existing.untouched(batch.items)
             )
             row = self.row(batch, decided)
             try:

@@ -1,8 +1,8 @@
 """Puts the revisions of an advisory in their order (decisions §4): each is a new observation that supersedes the one before.
 
-Rules: (1) the order is by fetch date, then by hash; (2) where a document says which one it replaces, it comes after that one; (3) of two
-with the same natural key the first in inventory order stands, the other is its twin; (4) one that replaces what is not there, another
-advisory's, or itself by a circle, has no place: ERR_AOC_003. Pure, over the revisions of one advisory.
+Rules: (1) the order is by fetch date, then by hash; (2) where a document says which one it replaces, it comes after that one;
+(3) of two with the same natural key the first in inventory order stands, the other is its twin; (4) one that replaces what is
+not there, another advisory's, or itself by a circle, has no place: ERR_AOC_003. Pure, over the revisions of one advisory.
 """
 
 from __future__ import annotations

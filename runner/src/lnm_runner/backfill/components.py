@@ -1,7 +1,7 @@
-"""Joins advisories that share a name, per tenant: the alias graph and its components (decisions §4). On disk: memory does not grow.
+"""Joins advisories that share a name, per tenant: the alias graph and its components (decisions §4), on disk.
 
-Union-find (Tarjan) over an array in a file; the smaller number is the root, so that a component is called by its first member. Names
-come from the work file in their order, so that those that share one stand side by side.
+Union-find (Tarjan) over an array in a file; the smaller number is the root, so that a component is called by its first member.
+Names come from the work file in their order, so that those that share one stand side by side.
 """
 
 from __future__ import annotations

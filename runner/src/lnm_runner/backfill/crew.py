@@ -1,6 +1,7 @@
 """Several workers at once: each takes the next partition of a stage as soon as it is free. One worker works in this process.
 
-A worker that fails stops the others after their present batch; one that is killed is an error, and the same command goes on behind it.
+A worker that fails stops the others after their present batch; one that is killed is an error, and the same command goes on
+behind it.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ _here: dict[str, Any] = {}
 
 
 def settle(place: Place, stop: Any, done: Any, parent: int) -> None:
-    """Runs in a worker's process before its first partition: it ends with its parent, and a terminal's ^C is the parent's to handle."""
+    """Runs in a worker's process before its first partition: it ends with its parent, and ^C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError, AttributeError):

@@ -9,13 +9,14 @@ from typing import Any
 
 from lnm_runner.backfill import inventory, lag, making, pace, source, workfile
 from lnm_runner.backfill.items import Item
-from lnm_runner.durations import SECOND_MS, in_words
+from lnm_runner.durations import in_words
 from lnm_runner.mongo import Database
 from lnm_runner.options import Options
 
 SAMPLE = 500
 WRITE_MS = 0.35
-"""Of the server for an observation with its event and what follows of it; measured by `nox -s bench`, as far as a machine is like that one."""
+"""Of the server for an observation with its event and what follows of it; measured by `nox -s bench`, as far as a machine is
+like that one."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def look(database: Database, options: Options) -> Look:
         f"  a sample of {len(tried)}: {len(tried) - len(failed)} can be backfilled, {len(failed)} cannot"
         + (f" ({', '.join(f'{code} {n}' for code, n in codes.items())})" if failed else ""),
         f"  about {documents * sizes * 2 / 2**20:,.0f} MiB of documents and events, and as much of the oplog",
-        f"  about {in_words(forecast_ms)} with {options.workers} worker{'s' if options.workers > 1 else ''}, in batches of {options.batch_size}",
-        f"  lag now: {'unknown' if now.lag_s is None else f'{now.lag_s:.0f} s'}{f' ({now.why})' if now.why else ''}: it would {decision.action}",
+        f"  about {in_words(forecast_ms)} with {options.workers} workers, in batches of {options.batch_size}",
+        f"  lag now: {'unknown' if now.lag_s is None else f'{now.lag_s:.0f} s'}: it would {decision.action}",
     ]
     data = {
         "documents": documents,
@@ -59,7 +60,7 @@ def look(database: Database, options: Options) -> Look:
 
 def sampled(database: Database) -> list[Item]:
     """What would be made of some documents, spread over all of them."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     collection = database[inventory.RAW].with_options(codec_options=inventory.OF_THE_INPUT)
     for document in collection.aggregate([{"$sample": {"size": SAMPLE}}, {"$project": inventory.FIELDS}]):
         rows.append({"twin": None, **inventory.row_of(len(rows), document)})

@@ -1,7 +1,8 @@
-"""What is to be done where a document that is to be written is there already (facts 1.4, «Write disposition»). Reads, and writes nothing.
+"""What is to be done where a document that is to be written is there already (facts 1.4, «Write disposition»). Read-only.
 
-`keep`: it says the same, so nothing is written (SkipIdentical); `replace`: an earlier run has made it and nobody has touched it since;
-`conflict`: anything else (RejectMutation), which is a failure of that input. What goes with a document, its event, shares its fate.
+`keep`: it says the same, so nothing is written (SkipIdentical); `replace`: an earlier run has made it and nobody has touched it
+since; `conflict`: anything else (RejectMutation), which is a failure of that input. What goes with a document, its event,
+shares its fate.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     events.OF_LINKSETS: ("tenantId", "advisoryId", "linksetId", "replayCursor"),
 }
 """The unique indexes of 21-101."""
-CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+CODEC: CodecOptions[Mapping[str, Any]] = CodecOptions(tz_aware=True)
 Earlier = Callable[[ObjectId], bytes | None]
 """The SHA-256 of what an earlier run has made under an id."""
 
@@ -95,7 +96,7 @@ def untouched(items: Iterable[Item]) -> Decided:
     return decided
 
 
-def decided(database: Database, run: str, items: Sequence[Item], earlier: Earlier) -> Decided:
+def decided(database: Database, items: Sequence[Item], earlier: Earlier) -> Decided:
     """The same where something may be."""
     found = Decided()
     there = stored(database, [made for item in items for made in item.made])
@@ -105,11 +106,11 @@ def decided(database: Database, run: str, items: Sequence[Item], earlier: Earlie
         elif not item.made:
             found.count(item)
         else:
-            decide(found, run, item, there, earlier)
+            decide(found, item, there, earlier)
     return found
 
 
-def decide(found: Decided, run: str, item: Item, there: Mapping[tuple[str, ObjectId], bytes], earlier: Earlier) -> None:
+def decide(found: Decided, item: Item, there: Mapping[tuple[str, ObjectId], bytes], earlier: Earlier) -> None:
     """Decides about one item."""
     lead, *followers = item.made
     present = [made for made in item.made if (made.collection, made.id) in there]
@@ -165,13 +166,13 @@ def stored(database: Database, wanted: Sequence[Made]) -> dict[tuple[str, Object
         mine = [made for made in wanted if made.collection == collection]
         source = database[collection].with_options(codec_options=RAW)
         for document in source.find({"_id": {"$in": [made.id for made in mine]}}):
-            found[collection, document["_id"]] = document.raw
+            found[collection, document["_id"]] = bytes(document.raw)
         keys = {key_of(collection, bson.decode(made.data, CODEC)): made.id for made in mine if (collection, made.id) not in found}
         ways = [dict(zip(UNIQUE[collection], key, strict=True)) for key in keys]
         for document in source.find({"$or": ways}) if ways else ():
             owner = keys.get(key_of(collection, bson.decode(document.raw, CODEC)))
             if owner is not None:
-                found[collection, owner] = document.raw
+                found[collection, owner] = bytes(document.raw)
     return found
 
 

@@ -1,9 +1,9 @@
 """The first pass: one scan of the input that fixes what a run is about, and writes the work file (decisions §4). Read-only.
 
-Order: the idempotency index of `advisory_raw`, then `_id` of `advisory`. What arrives behind the scan is late and left to the next
-run. **Inventory root**: the Merkle root of the leaves `[[vendor, upstream id, content hash, tenant], payload sha256]`, behind them
-those of the merged documents, `[["advisory", tenant, key], sha256 of its BSON]`; a value that is no text stands as extended JSON.
-**runId**: the first 32 hex digits of the SHA-256 of the canonical JSON of [migration digest, inventory root].
+Order: the idempotency index of `advisory_raw`, then `_id` of `advisory`. What arrives behind the scan is late and left to the
+next run. **Inventory root**: the Merkle root of the leaves `[[vendor, upstream id, content hash, tenant], payload sha256]`,
+behind them those of the merged documents, `[["advisory", tenant, key], sha256 of its BSON]`; a value that is no text stands as
+extended JSON. **runId**: the first 32 hex digits of the SHA-256 of the canonical JSON of [migration digest, inventory root].
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def in_order(database: Database) -> Iterator[Mapping[str, Any]]:
             if last is not None:
                 cursor = cursor.min([(name, inside(last, name)) for name, _ in ORDER])
         try:
-            for document in itertools.dropwhile(lambda one, seen=last: seen is not None and one["_id"] == seen["_id"], cursor):
+            for document in behind(cursor, last):
                 yield document
                 last = document
         except CursorNotFound:
@@ -120,6 +120,11 @@ def in_order(database: Database) -> Iterator[Mapping[str, Any]]:
                 raise
             continue
         return
+
+
+def behind(documents: Iterable[Mapping[str, Any]], last: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """Those behind the last one that was seen."""
+    return (one for one in documents if last is None or one["_id"] != last["_id"])
 
 
 def exists(database: Database) -> bool:

@@ -19,8 +19,9 @@ LARGEST_DOCUMENT = 16 * 1024 * 1024
 MISSING, CHANGED, PAYLOAD, FORMAT, TOO_LARGE, CONFLICT, LEGACY = (
     f"ERR_LNM_{name}" for name in ("MISSING", "CHANGED", "PAYLOAD", "FORMAT", "TOO_LARGE", "CONFLICT", "LEGACY")
 )
-"""Beside the codes of AOC: the input is gone, or another one since the inventory; its payload is not understood, or of no known format; what
-is made of it is too large; somebody else's document stands in its place; a merged document that has no key."""
+"""Beside the codes of AOC: the input is gone, or another one since the inventory; its payload is not understood, or of no known
+format; what is made of it is too large; somebody else's document stands in its place; a merged document that has no key.
+"""
 
 Position = tuple[int, int]
 

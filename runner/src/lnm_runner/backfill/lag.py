@@ -1,14 +1,14 @@
 """Measures how far the members of a replica set are behind their primary, each member of each shard (decisions §4). Read-only.
 
-A member that is down, or says a date that cannot be, has no known lag; an arbiter holds no data; one that waits on purpose is late by
-so much less. Through a router each shard is asked by itself, with the same user.
+A member that is down, or says a date that cannot be, has no known lag; an arbiter holds no data; one that waits on purpose is
+late by so much less. Through a router each shard is asked by itself, with the same user.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -61,7 +61,7 @@ def lags_of(
             yield name, max((newest - at).total_seconds() - delays.get(name, 0.0), 0.0)
 
 
-def is_date(value: object) -> bool:
+def is_date(value: object) -> TypeGuard[dt.datetime]:
     """True for a date that can be one."""
     return isinstance(value, dt.datetime) and (value if value.tzinfo else value.replace(tzinfo=dt.UTC)) > OLDEST
 

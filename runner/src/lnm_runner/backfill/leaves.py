@@ -1,6 +1,7 @@
-"""The documents of a run by their hashes: kept in `lnm_checkpoints` from the moment they are written, and compared with what is stored.
+"""The documents of a run by their hashes: kept in `lnm_checkpoints` as they are written, and compared with what is stored.
 
-A row holds, for each collection, ids and hashes close together: 44 bytes a document. The hash is over the BSON bytes (decisions §3).
+A row holds, for each collection, ids and hashes close together: 44 bytes a document. The hash is over the BSON bytes (decisions
+§3).
 """
 
 from __future__ import annotations
@@ -79,9 +80,10 @@ def hashes(database: Database, collection: str, ids: Iterable[ObjectId]) -> dict
     """`{_id: SHA-256 of the BSON}` of stored documents."""
     source = database[collection].with_options(codec_options=RAW, read_concern=ReadConcern("majority"))
     found: dict[ObjectId, bytes] = {}
-    for block in source.find_raw_batches({"_id": {"$in": list(ids)}}):
+    blocks: Iterable[Any] = source.find_raw_batches({"_id": {"$in": list(ids)}})
+    for block in blocks:
         for data in split(block):
-            found[id_of(data)] = hashlib.sha256(data).digest()
+            found[id_of(data)] = sha256(data)
     return found
 
 

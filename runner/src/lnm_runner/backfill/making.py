@@ -1,15 +1,14 @@
 """The second pass: what is made of the input, stage by stage, in a fixed order. It reads, and writes nothing.
 
-A stage is a function `(place, low, high, after, carry) -> items` over a partition of the work file, which begins behind the position
-`after`. What it makes depends on the input alone: not on where it began, nor on who made what before it.
+A stage is a function `(place, low, high, after, carry) -> items` over a partition of the work file, which begins behind the
+position `after`. What it makes depends on the input alone: not on where it began, nor on who made what before it.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +102,7 @@ def observed_one(
             encoded(events.OF_OBSERVATIONS, events.of_observation(made, collector)),
         )
     except DocumentError as err:
-        return Item(position, tenant, failure=Failure(key_of(row, document), err.code, err.reason))
+        return Item(position, tenant, failure=Failure(key_of(row), err.code, err.reason))
     tallies = (f"format:{raw.format}", *(["revision"] if before["id"] else []), *(["withdrawn"] if record.withdrawn else []))
     return Item(position, tenant, documents, None, tallies, {"lead": row["lead"], "id": made["_id"], "revision": place.revision})
 
@@ -134,7 +133,7 @@ def read_one(
         raise DocumentError("ERR_AOC_005", str(err)) from err
     except PayloadError as err:
         raise DocumentError(FORMAT if raw.format.upper() not in formats.READERS else PAYLOAD, str(err)) from err
-    except Exception as err:  # noqa: BLE001 - a payload that breaks a library is an error of that document, never of the run
+    except Exception as err:
         raise DocumentError(PAYLOAD, f"its reader failed ({type(err).__name__})") from err
 
 
@@ -176,7 +175,7 @@ def collector_of(document: Mapping[str, Any]) -> dict[str, str]:
     return {name: given[key] for key, name in names.items() if isinstance(given.get(key), str)}
 
 
-def key_of(row: Mapping[str, Any], document: Mapping[str, Any] | None) -> tuple[str, ...]:
+def key_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     """What names a document in a report: its `_id`, and its key as far as it has one."""
     names = ("source", "advisory", "sha256", "tenant")
     return (RAW, str(unpacked(row["raw_id"])), *(row[name] for name in names if row[name]))
@@ -201,7 +200,8 @@ def components_ahead(
     """`(component, (n, tenant, source, advisory, sha256) of its documents)`, as many as are read at once."""
     first = max(low, after[0]) if after else low
     rows = work.execute(
-        "SELECT member.component, raw.n, raw.tenant, raw.source, raw.advisory, raw.sha256 FROM member JOIN raw ON raw.lead = member.lead"
+        "SELECT member.component, raw.n, raw.tenant, raw.source, raw.advisory, raw.sha256"
+        " FROM member JOIN raw ON raw.lead = member.lead"
         " WHERE member.component >= ? AND member.component < ? AND raw.problem IS NULL AND raw.twin IS NULL"
         " ORDER BY member.component, raw.lead, raw.place",
         (first, high),
@@ -248,29 +248,36 @@ def linked_ones(given: Input, component: int, there: list[Mapping[str, Any]], af
 
 def buried(given: Input, low: int, high: int, after: Position | None, _carry: Mapping[str, Any] | None) -> Iterator[Item]:
     """A tombstone for each merged document."""
-    query = "SELECT n, legacy_id, tenant, key, recorded_ms, problem FROM legacy WHERE n >= ? AND n < ? AND n > ? ORDER BY n"
-    for n, legacy_id, tenant, key, recorded_ms, problem in given.work.execute(query, (low, high, after[0] if after else -1)):
-        position, named = (n, 0), (LEGACY_COLLECTION, str(unpacked(legacy_id)), *([key, tenant] if key else []))
-        if problem:
-            yield Item(position, "", failure=Failure(named, LEGACY, problem))
-            continue
-        (first,) = given.work.execute("SELECT min(n) FROM legacy WHERE tenant = ? AND key = ?", (tenant, key)).fetchone()
-        if first != n:
-            said = "another merged document of the tenant has the same advisoryKey, and has its tombstone"
-            yield Item(position, tenant, failure=Failure(named, CONFLICT, said))
-            continue
-        components = tombstones.components(given.work, n)
-        there = tombstones.linksets(given.database, given.work, components)
-        reason = tombstones.reason(given.work, n, components, there)
-        made = tombstones.document(tenant, key, unpacked(legacy_id), reason, there, date_of(recorded_ms), given.run)
-        yield Item(position, tenant, (encoded(tombstones.COLLECTION, made),), None, (f"reason:{reason}",))
+    names = ("n", "legacy_id", "tenant", "key", "recorded_ms", "problem")
+    query = f"SELECT {', '.join(names)} FROM legacy WHERE n >= ? AND n < ? AND n > ? ORDER BY n"  # noqa: S608 - names of ours
+    rows = given.work.execute(query, (low, high, after[0] if after else -1))
+    while chunk := [dict(zip(names, row, strict=True)) for row in rows.fetchmany(READ_AHEAD)]:
+        inside = {row["n"]: tombstones.components(given.work, row["n"]) for row in chunk}
+        there = tombstones.linksets(given.database, given.work, {one for found in inside.values() for one in found})
+        yield from (buried_one(given, row, inside[row["n"]], there) for row in chunk)
+
+
+def buried_one(
+    given: Input, row: Mapping[str, Any], inside: Sequence[int], there: Mapping[int, Sequence[Mapping[str, Any]]]
+) -> Item:
+    """The tombstone of one of them."""
+    position, tenant, key = (row["n"], 0), row["tenant"] or "", row["key"]
+    named = (LEGACY_COLLECTION, str(unpacked(row["legacy_id"])), *([key, tenant] if key else []))
+    if row["problem"]:
+        return Item(position, "", failure=Failure(named, LEGACY, row["problem"]))
+    (first,) = given.work.execute("SELECT min(n) FROM legacy WHERE tenant = ? AND key = ?", (tenant, key)).fetchone()
+    if first != row["n"]:
+        said = "another merged document of the tenant has the same advisoryKey, and has its tombstone"
+        return Item(position, tenant, failure=Failure(named, CONFLICT, said))
+    linked_to = sorted((one for component in inside for one in there.get(component, ())), key=lambda one: one["_id"])
+    reason = tombstones.reason(given.work, row["n"], inside, linked_to)
+    try:
+        made = encoded(tombstones.COLLECTION, tombstones.document(row, reason, linked_to, given.run))
+    except DocumentError as err:
+        return Item(position, tenant, failure=Failure(named, err.code, err.reason))
+    return Item(position, tenant, (made,), None, (f"reason:{reason}",))
 
 
 Stage = Callable[[Input, int, int, Position | None, Mapping[str, Any] | None], Iterator[Item]]
 STAGES: Mapping[str, Stage] = {"observations": observed, "linksets": linked, "tombstones": buried}
 """In the order in which they are done: each reads what the one before has written."""
-
-
-def date_of(milliseconds_since_1970: int) -> dt.datetime:
-    """The inverse of `inventory.milliseconds`."""
-    return identity.EPOCH + dt.timedelta(milliseconds=milliseconds_since_1970)

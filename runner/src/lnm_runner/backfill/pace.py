@@ -1,16 +1,16 @@
 """How fast a run may write: decides from what is measured, by itself. Pure: it reads no clock and no server.
 
-Rules: (1) lag that is not known is not low: it pauses; (2) over the limit it pauses, and goes on only under half of it; (3) over half of
-the limit batches become smaller, under a quarter larger again; (4) a pause of more than ten minutes stops the run, as does a lag that
-comes near to what the oplog holds; (5) limits may change at any time, by the document `backfill-pace` of `lnm_settings`, as far as
-they are numbers that make sense.
+Rules: (1) lag that is not known is not low: it pauses; (2) over the limit it pauses, and goes on only under half of it; (3)
+over half of the limit batches become smaller, under a quarter larger again; (4) a pause of more than ten minutes stops the run,
+as does a lag that comes near to what the oplog holds; (5) limits may change at any time, by the document `backfill-pace` of
+`lnm_settings`, as far as they are numbers that make sense.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 LONGEST_PAUSE_S = 600.0
 PAUSE_S = 1.0
@@ -36,12 +36,12 @@ class Limits:
         """These, as far as the control document says otherwise in a way that makes sense."""
         given = control or {}
         size, lag = given.get("batchSize"), given.get("maxLagSeconds")
-        sizes = self.batch_size if not is_number(size) or not 1 <= size <= LARGEST_BATCH else int(size)
-        lags = self.max_lag_s if not is_number(lag) or not 0 < lag <= LONGEST_LAG_S else float(lag)
+        sizes = int(size) if is_number(size) and 1 <= size <= LARGEST_BATCH else self.batch_size
+        lags = float(lag) if is_number(lag) and 0 < lag <= LONGEST_LAG_S else self.max_lag_s
         return Limits(sizes, lags, self.is_paused or given.get("pause") is True)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """True for an int or a float; True and NaN are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - NaN
 
@@ -108,7 +108,7 @@ def obstacle(state: State, limits: Limits, sample: Sample) -> str:
     """Why it may not go on; empty where it may."""
     if limits.is_paused:
         return "asked for by lnm_settings"
-    if sample.lag_s is None or sample.lag_s != sample.lag_s or sample.lag_s < 0:  # noqa: PLR0124 - NaN
+    if sample.lag_s is None or sample.lag_s != sample.lag_s or sample.lag_s < 0:
         return f"lag unknown: {sample.why}" if sample.why else "lag unknown"
     limit = limits.max_lag_s * (RESUME if state.paused_s else 1.0)
     return f"lag {sample.lag_s:.0f} s, limit {limits.max_lag_s:g} s: {sample.why}" if sample.lag_s > limit else ""

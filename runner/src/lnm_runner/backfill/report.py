@@ -1,8 +1,8 @@
 """`lnm-backfill-report.json`: what a run has made of what, in numbers and hashes, the same on every machine (decisions §4).
 
-It is canonical JSON (RFC 8785) and holds no time, rate, batch size or attempt. It is made of the rows in `lnm_checkpoints`, in the order
-of stage, partition and batch. A leaf of an output is `[_id, sha256 before, sha256 after]` over BSON bytes, null where there was none.
-`blocks` are the roots of 4,096 leaves each: where two reports differ, they say where.
+It is canonical JSON (RFC 8785) and holds no time, rate, batch size or attempt. It is made of the rows in `lnm_checkpoints`, in
+the order of stage, partition and batch. A leaf of an output is `[_id, sha256 before, sha256 after]` over BSON bytes, null where
+there was none. `blocks` are the roots of 4,096 leaves each: where two reports differ, they say where.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def of_tree(tree: merkle.Tree) -> dict[str, Any]:
 
 def made(database: Database, run: Mapping[str, Any]) -> dict[str, Any]:
     """The report of a run that has come to its end."""
-    outputs, counts, touched = {}, Counter[tuple[str, str, str]](), []
+    outputs: dict[str, Any] = {}
+    counts, touched = Counter[tuple[str, str, str]](), []
     for stage in STAGES:
         trees = {collection: merkle.Tree() for collection in OUTPUTS[stage]}
         for row in rows(database, run["_id"], stage):

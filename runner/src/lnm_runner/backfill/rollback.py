@@ -1,12 +1,14 @@
 """Takes a run of 21-102 back, by the hashes of what it has written (decisions §5).
 
-Runs go newest first; of each: events, linksets, observations, tombstones. For each row of `lnm_checkpoints`, in one fenced transaction: what
-is still as it was written is removed, or set back to what an earlier run had made; what somebody has touched is listed and left; the row
-remembers it. So it can be stopped anywhere and gone on with, and doing it twice is doing it once. It is refused once an event was published.
+Runs go newest first; of each: events, linksets, observations, tombstones. For each row of `lnm_checkpoints`, in one fenced
+transaction: what is still as it was written is removed, or set back to what an earlier run had made; what somebody has touched
+is listed and left; the row remembers it. So it can be stopped anywhere and gone on with, and doing it twice is doing it once.
+It is refused once an event was published.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,7 +88,7 @@ def require_known(database: Database, rows: Sequence[Mapping[str, Any]]) -> None
         found = database[name].find_one({"backfill.runId": {"$exists": True, "$nin": known}}, {"backfill": 1})
         if found is not None:
             raise PlanError(
-                f"{name}: {found['_id']} says that it is of the run {str(found['backfill']['runId'])[:40]}, of which {runs.RUNS} knows nothing",
+                f"{name}: {found['_id']} is of the run {str(found['backfill']['runId'])[:32]}, unknown to {runs.RUNS}",
                 hint=f"restore {runs.RUNS} and {CHECKPOINTS} from the backup, or the whole backup; nothing was changed",
             )
 
@@ -103,9 +105,8 @@ def take_back(lease: Lease, row: Mapping[str, Any], progress: Progress, reason: 
     tally = Tally()
     for collection in ORDER:
         stage = next(stage for stage, names in report.OUTPUTS.items() if collection in names)
-        total, done = database[CHECKPOINTS].count_documents({"runId": run, "stage": stage}), 0
-        for one in list_rows(database, run, stage):
-            done += 1
+        total = database[CHECKPOINTS].count_documents({"runId": run, "stage": stage})
+        for done, one in enumerate(list_rows(database, run, stage), 1):
             if collection not in one.get("takenBack", ()):
                 tally.add(take_row_back(lease, one, collection), collection)
             progress.show(f"taking back {collection}", done, total, 0)
@@ -162,7 +163,7 @@ def decided(database: Database, collection: str, mine: Mapping[ObjectId, Leaf], 
     """What is to be done, by what is there."""
     source = database[collection].with_options(codec_options=RAW)
     found = {one["_id"]: one.raw for one in source.find({"_id": {"$in": list(mine)}}, session=session)}
-    hashes = {identity: leaves.sha256(data) for identity, data in found.items()}
+    hashes = {identity: leaves.sha256(bytes(data)) for identity, data in found.items()}
     as_written = [identity for identity, leaf in mine.items() if hashes.get(identity) == leaf.after]
     as_before = [identity for identity, leaf in mine.items() if identity in hashes and hashes[identity] == leaf.before]
     known = {*as_written, *as_before}
@@ -187,7 +188,7 @@ def touched_row(run: str, collection: str, identity: ObjectId) -> dict[str, Any]
 
 
 def forget(lease: Lease, run: str, *, whole: bool = False) -> None:
-    """Removes what a run that is taken back has kept for itself; what was left of it stays listed until it begins anew (`whole`)."""
+    """Removes what a run has kept for itself; what was left of it stays listed until it begins anew (`whole`)."""
     database = lease.database
     for name, wanted in (
         (BEFORE, {"_id.run": run}),
@@ -195,9 +196,12 @@ def forget(lease: Lease, run: str, *, whole: bool = False) -> None:
         (CHECKPOINTS, {"runId": run}),
     ):
         while ids := [one["_id"] for one in database[name].find(wanted, {"_id": 1}).limit(CHUNK)]:
-            lease.transaction(
-                FENCE, lambda session, name=name, ids=ids: database[name].delete_many({"_id": {"$in": ids}}, session=session)
-            )  # type: ignore[misc]
+            lease.transaction(FENCE, functools.partial(remove, database, name, ids))
+
+
+def remove(database: Database, collection: str, ids: Sequence[Any], session: ClientSession) -> None:
+    """Removes rows of ours."""
+    database[collection].delete_many({"_id": {"$in": list(ids)}}, session=session)
 
 
 def touched(database: Database, run: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The runs of 21-102, one row each in `lnm_runs`: what each is about, how it is to be done, and what became of it (decisions §12).
+"""The runs of 21-102, a row each in `lnm_runs`: what each is about, how it is done, and what became of it (decisions §12).
 
 A row: `_id` (the runId), `sequence` from 1, migration and its digest, inventory `{documents, legacy, root}`, `epoch`, `owner`,
 `leaseSeconds` and `settings` of who is at work, `state` (running, done, rolling-back, rolled-back), `report` (its hash).

@@ -1,12 +1,10 @@
-"""Reads the input again for the second pass: documents of `advisory_raw`, and payloads that lie in GridFS (decisions §4). Read-only."""
+"""Reads the input again for the second pass: documents of `advisory_raw`, and payloads in GridFS (decisions §4). Read-only."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-
-from bson.codec_options import CodecOptions
 
 from lnm_runner.advisories.record import PayloadError
 from lnm_runner.backfill.inventory import OF_THE_INPUT, RAW
@@ -59,12 +57,10 @@ def chunks(database: Database, identity: Any, length: int, size: int) -> Iterato
 
     Raises: ChecksumError where one is missing, doubled, or of another size.
     """
-    wanted = 0
-    collection = database[CHUNKS].with_options(codec_options=CodecOptions())
-    for chunk in collection.find({"files_id": identity}, {"n": 1, "data": 1}).sort("n", 1):
+    found = database[CHUNKS].find({"files_id": identity}, {"n": 1, "data": 1}).sort("n", 1)
+    for wanted, chunk in enumerate(found):
         data = chunk.get("data")
         full = min(size, length - wanted * size)
         if chunk.get("n") != wanted or not isinstance(data, bytes) or len(data) != full:
             raise ChecksumError(f"content.gridFsId: {identity} is torn at chunk {wanted}")
         yield data
-        wanted += 1

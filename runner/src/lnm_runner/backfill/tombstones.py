@@ -1,19 +1,20 @@
-"""Tombstones: for each merged document of the old model, where its content is now (decisions §4). The document itself is never changed.
+"""Tombstones: for each merged document of the old model, where its content is now (decisions §4). It is never changed.
 
-`reason`, the first that holds: `raw-missing`, no linkset speaks of it; `duplicate`, an earlier merged document of the tenant is about the
-same advisories; `superseded-by-linkset`.
+`reason`, the first that holds: `raw-missing`, no linkset speaks of it; `duplicate`, an earlier merged document of the tenant is
+about the same advisories; `superseded-by-linkset`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lnm_runner.backfill import identity
 from lnm_runner.backfill import linksets as of_linksets
 from lnm_runner.backfill.observations import TASK
+from lnm_runner.backfill.workfile import unpacked
 from lnm_runner.mongo import Database
 
 COLLECTION = "advisory_linkset_tombstones"
@@ -30,12 +31,13 @@ def components(work: sqlite3.Connection, n: int) -> list[int]:
     return [found for (found,) in work.execute("SELECT component FROM burial WHERE n = ? ORDER BY component", (n,))]
 
 
-def linksets(database: Database, work: sqlite3.Connection, inside: Sequence[int]) -> list[Mapping[str, Any]]:
-    """The linksets of components that are stored: `_id` and createdAt, by id."""
-    wanted = [identity.linkset_id(*key) for one in inside for key in work.execute(KEYS, (one,))]
-    return (
-        list(database[of_linksets.COLLECTION].find({"_id": {"$in": wanted}}, {"createdAt": 1}).sort("_id", 1)) if wanted else []
-    )
+def linksets(database: Database, work: sqlite3.Connection, inside: Iterable[int]) -> dict[int, list[Mapping[str, Any]]]:
+    """`{component: its linksets that are stored}`, of each `_id` and createdAt."""
+    owners = {identity.linkset_id(*key): one for one in inside for key in work.execute(KEYS, (one,))}
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for linkset in database[of_linksets.COLLECTION].find({"_id": {"$in": list(owners)}}, {"createdAt": 1}) if owners else ():
+        found.setdefault(owners[linkset["_id"]], []).append(linkset)
+    return found
 
 
 def reason(work: sqlite3.Connection, n: int, inside: Sequence[int], there: Sequence[Mapping[str, Any]]) -> str:
@@ -46,15 +48,14 @@ def reason(work: sqlite3.Connection, n: int, inside: Sequence[int], there: Seque
     return DUPLICATE if any(work.execute(earlier, (one, n)).fetchone() for one in inside) else SUPERSEDED
 
 
-def document(
-    tenant: str, key: str, legacy_id: Any, why: str, there: Sequence[Mapping[str, Any]], recorded_at: dt.datetime, run: str
-) -> dict[str, Any]:
-    """The tombstone; its date is that of the newest linkset, or the newest one of the document itself."""
+def document(row: Mapping[str, Any], why: str, there: Sequence[Mapping[str, Any]], run: str) -> dict[str, Any]:
+    """The tombstone of a row of the work file; its date is the newest linkset's, else the document's own newest."""
+    recorded_at = identity.EPOCH + dt.timedelta(milliseconds=row["recorded_ms"])
     return {
-        "_id": identity.object_id(COLLECTION, tenant, key),
-        "tenantId": tenant,
-        "legacyAdvisoryKey": key,
-        "legacyId": legacy_id,
+        "_id": identity.object_id(COLLECTION, row["tenant"], row["key"]),
+        "tenantId": row["tenant"],
+        "legacyAdvisoryKey": row["key"],
+        "legacyId": unpacked(row["legacy_id"]),
         "reason": why,
         "linksetIds": [one["_id"] for one in there],
         "createdAt": max((one["createdAt"] for one in there), default=recorded_at),

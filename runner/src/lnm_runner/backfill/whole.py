@@ -1,8 +1,8 @@
 """A whole run of 21-102: under the lease, between two rows of the ledger, stage after stage, to its report.
 
-Order: (1) the lease; (2) the inventory, or the work file of a run that was stopped; (3) ledger `applying`, `lnm_runs` running; (4) the
-stages, partition by partition; (5) what came late is counted; (6) the report; (7) `lnm_runs` done, ledger `applied`. Whatever goes wrong
-between (3) and (7) is in the ledger, and the same command goes on where it stopped.
+Order: (1) the lease; (2) the inventory, or the work file of a run that was stopped; (3) ledger `applying`, `lnm_runs` running;
+(4) the stages, partition by partition; (5) what came late is counted; (6) the report; (7) `lnm_runs` done, ledger `applied`.
+Whatever goes wrong between (3) and (7) is in the ledger, and the same command goes on where it stopped.
 """
 
 from __future__ import annotations

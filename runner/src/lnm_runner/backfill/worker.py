@@ -1,7 +1,7 @@
 """Does one partition of a stage: what it needs is the work file, the connection and the number; all else stands in `lnm_runs`.
 
-Workers are processes of their own; whoever starts them, here or in a cluster, has to hold the lease meanwhile. One whose lease is gone
-writes nothing, as each partition is fenced.
+Workers are processes of their own; whoever starts them, here or in a cluster, has to hold the lease meanwhile. One whose lease
+is gone writes nothing, as each partition is fenced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The work file: all that a run has to know of its input, on disk (sqlite in the state folder), so that memory does not grow with it.
+"""The work file: what a run has to know of its input, on disk (sqlite in the state folder), so that memory does not grow.
 
 The inventory writes it, once; it has its name only when it is complete. Everybody else opens it read-only, workers of other
 processes too. Tables:

@@ -1,6 +1,7 @@
 """`lnm backfill`: 21-102. Without --execute it counts, tries a sample, and forecasts; with it the run is done, or gone on with.
 
-A run that was stopped, by whatever, goes on where it was by the same command; one that is done is not done again, and writes nothing.
+A run that was stopped, by whatever, goes on where it was by the same command; one that is done is not done again, and writes
+nothing.
 """
 
 from __future__ import annotations

@@ -11,8 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from lnm_runner import actions, execution, history, ledger, migrations, mongo, privileges, undo
-from lnm_runner.commands import Result
-from lnm_runner.commands import rollback_backfill
+from lnm_runner.commands import Result, rollback_backfill
 from lnm_runner.commands.apply import details
 from lnm_runner.commands.plan import steps
 from lnm_runner.errors import InputError, PlanError, StillNeededError

@@ -1,4 +1,4 @@
-"""`lnm rollback 21-102`: removes what the backfill has written and nobody has touched since, run by run, newest first (decisions §5)."""
+"""`lnm rollback 21-102`: removes what the backfill has written and nobody has touched since, newest run first (§5)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def done(said: Mapping[str, Any], row: Mapping[str, Any], tallies: Sequence[Tall
     ]
     if left:
         lines.append(
-            'next: all of them: db.lnm_backfill_errors.find({stage: "rollback"}); decide about each, nothing else is left of the backfill'
+            'next: all of them: db.lnm_backfill_errors.find({stage: "rollback"}); decide about each; nothing else is left'
         )
     data = {
         **said, "state": row["state"], "executed": True, "writes": True, "removed": removed, "restored": restored, "gone": gone,
