@@ -17,6 +17,8 @@ from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
 
 DEFAULT_DATABASE = "concelier"
+BACKFILL = "21-102"
+"""The delivery that is worked by `lnm backfill`."""
 DEFAULT_EVENTS_TTL_DAYS = 90  # decisions §2
 LONGEST_TTL_S = 2**31 - 1  # what the server stores for a longer one, about 68 years
 DEFAULT_LEASE_S = 30
@@ -147,12 +149,13 @@ class Options:
 
     def again(self, delivery: str) -> str:
         """The command that goes on with a delivery."""
-        return self.command("apply", delivery, "--execute", "--resume")
+        return self.going("apply", delivery, "--resume")
 
-    @property
-    def again_backfill(self) -> str:
-        """The command that goes on with a backfill."""
-        return self.command("backfill", "--execute")
+    def going(self, verb: str, delivery: str, *flags: str) -> str:
+        """The command that applies a delivery, or rolls it back; that of a backfill goes on by itself."""
+        if delivery != BACKFILL:
+            return self.command(verb, delivery, "--execute", *flags)
+        return self.command(*(("backfill",) if verb == "apply" else (verb, delivery)), "--execute")
 
     @property
     def names_events_ttl(self) -> bool:

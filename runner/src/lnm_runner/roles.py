@@ -135,7 +135,12 @@ ROLES = (
         (
             Privilege(("getParameter",), "the feature compatibility version, and whether the TTL monitor runs", cluster=True),
             Privilege(("serverStatus",), "whether writes are frozen", cluster=True),
-            Privilege(("replSetGetStatus",), "which members are there, and how far behind", cluster=True),
+            Privilege(
+                ("replSetGetStatus",),
+                "which members are there, and how far behind",
+                cluster=True,
+                needed_by=("preflight", "21-102"),
+            ),
             Privilege(("replSetGetConfig",), "which members vote, and which wait on purpose", cluster=True),
             Privilege(("getDefaultRWConcern",), "what the product's own writes wait for", cluster=True),
             Privilege(("inprog",), "what would keep a change of the schema waiting; how far an index build is", cluster=True),
@@ -204,7 +209,6 @@ ROLES = (
             ),
             Privilege(("find", "insert"), "lists the documents of which nothing could be made", (FAILED,)),
             Privilege(("find",), "reads the limits of its pace", (SWITCHES,)),
-            Privilege(("replSetGetStatus",), "keeps its pace by how far the members lag", cluster=True, needed_by=("21-102",)),
             *state(publishes="a row"),
         ),
         ("lnmRead",),

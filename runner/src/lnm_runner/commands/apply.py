@@ -33,7 +33,9 @@ def run(options: Options) -> Result:
     kit = open_kit(options.kit_path, options.trusted_keys)
     (migration,) = migrations.chosen(kit, options.delivery)
     if migration.transformation is not None:
-        raise InputError(f"{migration.delivery} is not applied but worked", hint=options.again_backfill)
+        raise InputError(
+            f"{migration.delivery} is a backfill, which has a command of its own", hint=options.again(migration.delivery)
+        )
     with mongo.connect(options) as server:
         planned_for = () if options.execute else (Topology.STANDALONE,)
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *planned_for)

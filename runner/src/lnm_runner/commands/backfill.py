@@ -17,9 +17,9 @@ from lnm_runner.errors import InputError, StoppedError
 from lnm_runner.kit import open_kit
 from lnm_runner.ledger import UP
 from lnm_runner.mongo import Database, Topology
+from lnm_runner.options import BACKFILL as DELIVERY
 from lnm_runner.options import Options
 
-DELIVERY = "21-102"
 MOST_WORKERS = 64
 
 
@@ -33,13 +33,12 @@ def run(options: Options) -> Result:
     (migration,) = migrations.chosen(kit, DELIVERY)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *(() if options.execute else (Topology.STANDALONE,)))
-        again = options.again_backfill
-        history.require(ledger.story(server.database), migrations.known(kit), migration.delivery, lambda _: again, resume=True)
+        history.require(ledger.story(server.database), migrations.known(kit), DELIVERY, options.again)
         known = ledger.entry(server.database, migration.id)
         if known.state in {"applying", "failed"} and known.direction != UP:
             raise StoppedError(
                 f"{migration.id}: a rollback of it was not ended",
-                hint=f"end it first: {options.command('rollback', DELIVERY, '--execute', '--resume')}",
+                hint=f"end it first: {options.going('rollback', DELIVERY)}",
             )
         if not options.execute:
             found = dry_run.look(server.database, options)
@@ -109,7 +108,7 @@ def done(outcome: whole.Outcome, job: whole.Job, warning: str) -> Result:
         first = made["errors"]["first"][:3]
         lines += [f"  {' '.join(one['key'])}: {one['code']} {one['reason']}" for one in first]
         lines.append("next: all of them: db.lnm_backfill_errors.find(); mend them, lnm rollback 21-102 --execute, and begin anew")
-    lines += filter(None, [warning, f"next: lnm validate; back: {job.options.command('rollback', DELIVERY, '--execute')}"])
+    lines += filter(None, [warning, f"next: lnm validate; back: {job.options.going('rollback', DELIVERY)}"])
     data = {
         "database": job.database.name,
         "executed": True,
