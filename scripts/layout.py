@@ -22,6 +22,7 @@ REQUIRED = (
     "migrations/21-101/README.md",
     "migrations/21-101/migration.py",
     "migrations/21-102/README.md",
+    "migrations/21-102/migration.py",
     "migrations/21-103/README.md",
     "runbook/roles/README.md",
     "runner/README.md",

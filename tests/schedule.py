@@ -13,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 TOGETHER = (
     "tests/build/test_environment.py",  # an environment that is made once
     "tests/crash/test_fail_points.py",  # a server that may be told to fail
+    "tests/runner/test_seed_demo_stored.py",  # a database that is filled once
     "tests/sharding/",  # a cluster of three servers
 )
 """How the ids of tests that stay together begin."""

@@ -94,13 +94,15 @@ def program(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh_site(server: Server, kit: Kit) -> Iterator[Site]:
     """A database with the kit's own roles while the block runs.
 
-    Its users: `operator` may apply, `undoer` may roll back, `reader` may read.
+    Its users: `operator` may apply, `undoer` may roll back, `backfiller` and `unfiller` may do so with 21-102, `reader` may read.
     """
     database = server.client[f"lnm_{secrets.token_hex(6)}"]
     made = Site(server, database, {})
     roles.make(database, roles.shipped(kit))
     made.add_user("operator", "lnmApply21101", roles.PREFLIGHT)
     made.add_user("undoer", "lnmRollback21101")
+    made.add_user("backfiller", "lnmBackfill21102", roles.PREFLIGHT)
+    made.add_user("unfiller", "lnmRollback21102")
     made.add_user("reader", "lnmRead")
     try:
         yield made

@@ -386,6 +386,23 @@ def test_the_event_of_a_linkset_says_what_its_subscribers_need() -> None:
     assert events.of_linkset(linksets.documents([observation()], RUN)[0])["delta"]["confidenceChanged"] is False
 
 
+def test_the_event_of_a_linkset_that_takes_anothers_place_says_what_is_new() -> None:
+    before, made = linksets.documents(component()[:1], RUN)[0], linksets.documents(component(), RUN)[1]
+    naive = {**before, "createdAt": before["createdAt"].replace(tzinfo=None)}  # as a driver may give it
+    event = events.of_linkset(made, naive)
+    added = str(component()[1]["_id"])
+    assert event["delta"] == {
+        "type": "updated",
+        "observationsAdded": [added],
+        "observationsRemoved": [],
+        "confidenceChanged": True,
+        "conflictsChanged": True,
+    }
+    assert event["replayCursor"] == identity.replay_cursor(before["createdAt"]) + 1 > identity.replay_cursor(made["createdAt"])
+    assert isinstance(event["replayCursor"], Int64)
+    assert events.of_linkset(before, made)["delta"]["observationsRemoved"] == [added]
+
+
 def test_making_an_event_twice_makes_one_and_another_content_another() -> None:
     source = {"vendor": "ghsa"}
     again, newer = observation(), observation(raw(fetched_at=AT + dt.timedelta(seconds=1)))

@@ -37,6 +37,7 @@ environment:
   CONCELIER_DB                   the database (default: concelier)
   LNM_TRUSTED_KEY                the public key that a kit must be signed by
   LNM_EVENTS_TTL_DAYS            how long published events are kept (default: 90; 0: for ever)
+  LNM_STATE_DIR                  where work files and reports are kept (default: below XDG state)
   LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
@@ -101,6 +102,22 @@ def parser() -> Parser:
         changing.add_argument("--resume", action="store_true", help="go on after a runner that is gone; see lnm doctor")
         changing.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
         changing.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="agree to lose so many expired rows")
+    rollback.add_argument("--force", action="store_true", help="21-102: although events of it were published; needs a reason")
+    rollback.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept with the run")
+    backfill = command("backfill", "21-102: make observations and linksets of what is stored", common, kit, key)
+    backfill.add_argument("--execute", action="store_true", help="do it; without it, it is counted and forecast")
+    backfill.add_argument("--dry-run", action="store_true", help="write nothing, also beside --execute")
+    backfill.add_argument("--batch-size", metavar="N", type=int, default=500, help="documents of a batch (default: 500)")
+    backfill.add_argument("--stop-on-error", action="store_true", help="stop after the batch in which a document fails")
+    backfill.add_argument("--max-errors", metavar="N", type=int, help="stop once more than N documents have failed")
+    backfill.add_argument("--max-lag", metavar="SECONDS", type=float, default=30, help="pause while a member is so late (30)")
+    backfill.add_argument("--workers", metavar="N", type=int, default=1, help="processes that work side by side (default: 1)")
+    backfill.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
+    seed = command("seed-demo", "fill an empty database with advisories; without --execute it is only counted", common)
+    seed.add_argument("files", nargs="*", metavar="FILE", type=Path, help="OSV advisories (*.ndjson.gz); or invented ones")
+    seed.add_argument("--execute", action="store_true", help="do it")
+    seed.add_argument("--tenants", metavar="N", type=int, default=2, help="for so many tenants (default: 2)")
+    seed.add_argument("--documents", metavar="N", type=int, help="so many raw documents; the corpus is copied, or cut off")
     command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
     kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
@@ -172,16 +189,37 @@ def run(parsed: argparse.Namespace) -> Result:
         kit=given.get("kit"),
         keys=tuple(given.get("key") or ()),
         json=parsed.json,
-        execute=given.get("execute", False),
+        execute=given.get("execute", False) and not given.get("dry_run", False),
         resume=given.get("resume", False),
         accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
         delivery=given.get("delivery"),
         environment=dict(os.environ),
         progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
         wait_s=given.get("wait", 0),
+        batch_size=given.get("batch_size", 500),
+        stop_on_error=given.get("stop_on_error", False),
+        max_errors=given.get("max_errors"),
+        force_reason=reason_of(given),
+        max_lag_s=given.get("max_lag", 30),
+        workers=given.get("workers", 1),
+        files=tuple(given.get("files") or ()),
+        tenants=given.get("tenants", 1),
+        documents=given.get("documents"),
     )
-    result: Result = importlib.import_module(f"lnm_runner.commands.{parsed.command}").run(options)
+    module = parsed.command.replace("-", "_")
+    result: Result = importlib.import_module(f"lnm_runner.commands.{module}").run(options)
     return result
+
+
+def reason_of(given: Mapping[str, Any]) -> str:
+    """Why something is forced; empty where it is not.
+
+    Raises: InputError where one of the two is missing.
+    """
+    reason = str(given.get("force_reason") or "").strip()
+    if bool(given.get("force")) != bool(reason):
+        raise InputError("--force and --force-reason go together", hint="--force --force-reason WHY")
+    return reason
 
 
 def failed(err: RunnerError, *, as_json: bool) -> int:

@@ -236,6 +236,37 @@ class InterruptedApplyError(StoppedError):
         )
 
 
+class PublishedError(PlanError):
+    """What would be taken back has been told to the world."""
+
+    def __init__(self, events: int) -> None:
+        """`events` were published."""
+        super().__init__(
+            f"{events} events of the backfill were published: others have acted on what would be taken back",
+            hint="restore the backup, or, knowing that, --force --force-reason WHY; published events are then left, and listed",
+            facts={"published": events},
+        )
+
+
+class DocumentsFailedError(StoppedError):
+    """Inputs of which nothing could be made; they are in lnm_backfill_errors, and everything else is done or goes on."""
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        """Each says which input, the code and why."""
+        shown = [failure[: 2 * MOST_SHOWN] for failure in failures[:3]]
+        more = f", and {len(failures) - 3} more" if len(failures) > 3 else ""  # noqa: PLR2004 - the three that are shown
+        super().__init__(
+            f"{len(failures)} documents of the last batch could not be backfilled: {'; '.join(shown)}{more}",
+            hint="all of them: db.lnm_backfill_errors.find(); the same command goes on behind them; or mend them, lnm rollback "
+            "21-102 --execute, and begin anew",
+            facts={"failures": list(failures)},
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels between processes."""
+        return type(self), (self.facts["failures"],)
+
+
 class NotFoundError(RunnerError):
     """Something that was named is not there."""
 

@@ -139,7 +139,7 @@ def same_again(row: Mapping[str, Any], options: Options, went: str, *flags: str)
     days, accepted = settings.get("eventsTtlDays"), settings.get("acceptTtlDeletes", 0)
     before = f"LNM_EVENTS_TTL_DAYS={days} " if isinstance(days, int) and days != options.settings.events_ttl_days else ""
     agreed = ("--accept-ttl-deletes", str(accepted)) if isinstance(accepted, int) and accepted > 0 else ()
-    return before + options.command(went, str(row.get("delivery")), "--execute", *flags, *agreed)
+    return before + options.going(went, str(row.get("delivery")), *flags, *agreed)
 
 
 def ending(direction: str, scores: tuple[Score, ...]) -> tuple[str, dict[str, Any]]:

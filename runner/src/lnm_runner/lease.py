@@ -141,6 +141,8 @@ class Lease:
             mine = {"_id": f"fence:{partition}", "epoch": self.epoch}
             if not self.database[COLLECTION].update_one(mine, {"$inc": {"writes": Int64(1)}}, session=session).matched_count:
                 raise gone(self)
+            if self.database[COLLECTION].find_one(self.mine, {"_id": 1}, session=session) is None:
+                raise gone(self)  # a fence that nobody else has claimed yet does not know of a later epoch
             done = work(session)
             self.committing.set()
             return done

@@ -1,9 +1,10 @@
 """Loads migrations from a verified kit: `migrations/21-10x/migration.py`, its id, its digest and its plan.
 
-A migration is a module with `ID` (the ledger's id), `SUMMARY` (a sentence) and `plan(database, settings) -> Plan`, read-only. It
-is executed from the bytes that were hashed, under an invented name that is in sys.modules before it runs (dataclasses look
-there); no bytecode is written into the kit. **Migration digest** (decisions §3): SHA-256 of the lines of SHA256SUMS for the
-delivery's folder, its README.md apart.
+A migration is a module with `ID` (the ledger's id), `SUMMARY` (a sentence) and `plan(database, settings) -> Plan`, read-only;
+or, where its work is the runner's own, with `TRANSFORMATION`, the number of that work, in place of a plan. It is executed from
+the bytes that were hashed, under an invented name that is in sys.modules before it runs (dataclasses look there); no bytecode
+is written into the kit. **Migration digest** (decisions §3): SHA-256 of the lines of SHA256SUMS for the delivery's folder, its
+README.md apart.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ DELIVERY = re.compile(r"[0-9]{1,4}-[0-9]{1,4}")
 OWN_ID = re.compile(r"[0-9]{8}_lnm_21_[0-9]+_[a-z0-9_]+")
 """Upstream sorts ids as text; ids of any other form are not ours (decisions §1, §12)."""
 
+TRANSFORMATIONS = (1,)
+"""The works of this runner: 1 is linkset correlation v1 over OSV 1.x, CSAF 2.0 and NVD 2.0 (docs/backfill.md)."""
+WORKED_BY = "lnm backfill"
+
 
 @dataclass(frozen=True)
 class Migration:
@@ -40,6 +45,8 @@ class Migration:
     """`sha256:<hex>`"""
     plan: Callable[[Database, Settings], Plan]
     """Compares a database with what the migration wants. Read-only."""
+    transformation: int | None = None
+    """Which of the runner's own works it is, where it is one: what `lnm backfill` does."""
 
 
 def deliveries(kit: VerifiedKit) -> dict[str, Part]:
@@ -89,9 +96,14 @@ def load(kit: VerifiedKit, delivery: str) -> Migration:
     name = f"migrations/{delivery}/migration.py"
     found = digest(kit, delivery)
     module = execute(kit.read(name), name, f"lnm_migration_{delivery.replace('-', '_')}_{found[-16:]}")
-    identity, summary, plan = (getattr(module, part, None) for part in ("ID", "SUMMARY", "plan"))
-    if not isinstance(identity, str) or not isinstance(summary, str) or not callable(plan):
-        raise PlanError(f"{name}: wanted ID, SUMMARY and plan(database, settings)", hint="the kit is broken: ask who made it")
+    identity, summary, plan, work = (getattr(module, part, None) for part in ("ID", "SUMMARY", "plan", "TRANSFORMATION"))
+    if not isinstance(identity, str) or not isinstance(summary, str) or callable(plan) == isinstance(work, int):
+        hint = "the kit is broken: ask who made it"
+        raise PlanError(f"{name}: wanted ID, SUMMARY, and plan(database, settings) or TRANSFORMATION", hint=hint)
+    if work is not None and work not in TRANSFORMATIONS:
+        known = ", ".join(map(str, TRANSFORMATIONS))
+        hint = "install the runner from runner/ of the same kit"
+        raise PlanError(f"{name}: it is transformation {work}, this runner knows {known}", hint=hint)
     said = deliveries(kit)[delivery]
     signed = f"sha256:{(said.digest or '').removeprefix('sha256:')}"
     if not OWN_ID.fullmatch(identity) or (said.migration, signed) != (identity, found):
@@ -99,7 +111,12 @@ def load(kit: VerifiedKit, delivery: str) -> Migration:
             f"{name}: the manifest says {said.migration} with the digest {signed}, found {identity} with {found}",
             hint="the kit is broken: ask who made it",
         )
-    return Migration(delivery, identity, summary, found, plan)
+    return Migration(delivery, identity, summary, found, plan or by_itself, work)
+
+
+def by_itself(_database: Database, _settings: Settings) -> Plan:
+    """The plan of a migration whose work is the runner's own."""
+    return Plan((), (f"{WORKED_BY} does it, and says what it would do without --execute",))
 
 
 def execute(source: bytes, name: str, module_name: str) -> types.ModuleType:

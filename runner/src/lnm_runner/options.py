@@ -17,6 +17,8 @@ from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
 
 DEFAULT_DATABASE = "concelier"
+BACKFILL = "21-102"
+"""The delivery that is worked by `lnm backfill`."""
 DEFAULT_EVENTS_TTL_DAYS = 90  # decisions §2
 LONGEST_TTL_S = 2**31 - 1  # what the server stores for a longer one, about 68 years
 DEFAULT_LEASE_S = 30
@@ -56,6 +58,27 @@ class Options:
     """Where is told what is being done."""
     wait_s: float = 0
     """How long to wait for another runner to end."""
+    batch_size: int = 500
+    """Inputs of a batch of the backfill."""
+    stop_on_error: bool = False
+    max_errors: int | None = None
+    """So many inputs may fail; None: any number."""
+    max_lag_s: float = 30
+    """A backfill pauses while a member is further behind."""
+    workers: int = 1
+    force_reason: str = ""
+    """Why a rollback goes on although its events were published."""
+    identity: str = ""
+    """What `lnm prove` is asked about."""
+    is_full: bool = False
+    """Validation looks at every document instead of a sample."""
+    report: Path | None = None
+    """A report that is to be proved, where it is not the one of the state folder."""
+    files: tuple[Path, ...] = ()
+    """The corpus of a demo."""
+    tenants: int = 1
+    documents: int | None = None
+    """How many documents a demo has; None: as many as its corpus makes."""
 
     @property
     def database_name(self) -> str:
@@ -102,6 +125,17 @@ class Options:
             )
         return int(text)
 
+    @property
+    def state_folder(self) -> Path:
+        """Where this machine keeps work files, reports and journals: $LNM_STATE_DIR, or below XDG state (decisions §12)."""
+        named = self.environment.get("LNM_STATE_DIR")
+        if named:
+            return Path(named)
+        base = self.environment.get("XDG_STATE_HOME") or str(
+            Path(self.environment.get("HOME") or "~").expanduser() / ".local/state"
+        )
+        return Path(base) / "lnm"
+
     def command(self, *words: str) -> str:
         """A command of `lnm` about the same kit, key and database, to be typed as it is."""
         given = [
@@ -115,7 +149,13 @@ class Options:
 
     def again(self, delivery: str) -> str:
         """The command that goes on with a delivery."""
-        return self.command("apply", delivery, "--execute", "--resume")
+        return self.going("apply", delivery, "--resume")
+
+    def going(self, verb: str, delivery: str, *flags: str) -> str:
+        """The command that applies a delivery, or rolls it back; that of a backfill goes on by itself."""
+        if delivery != BACKFILL:
+            return self.command(verb, delivery, "--execute", *flags)
+        return self.command(*(("backfill",) if verb == "apply" else (verb, delivery)), "--execute")
 
     @property
     def names_events_ttl(self) -> bool:

@@ -27,7 +27,14 @@ COLLECTIONS = (*SHARDED, "advisory_linkset_tombstones", "lnm_object_map")
 """Those of 21-101."""
 TWINS = tuple(f"lnm_undo_{name}" for name in COLLECTIONS)
 """What a collection is called while its rollback looks whether it is empty."""
+SEEDED = ("documents.chunks", "documents.files", "advisory_raw", "advisory")
+"""Those that a demo fills."""
 LEDGER, UPSTREAM, LEASE = "lnm_migrations", "schema_migrations", "lnm_lease"
+BACKFILLED = (*SHARDED, "advisory_linkset_tombstones")
+"""Those that 21-102 fills."""
+INPUT = ("advisory_raw", "advisory", "documents.files", "documents.chunks")
+RUNS, CHECKPOINTS, FAILED, BEFORE = "lnm_runs", "lnm_checkpoints", "lnm_backfill_errors", "lnm_backfill_before"
+SWITCHES = "lnm_settings"
 
 Resource: TypeAlias = Mapping[str, Any]
 """As MongoDB has it: `{db, collection}`, an empty collection being the database itself, or `{cluster: True}`."""
@@ -128,7 +135,12 @@ ROLES = (
         (
             Privilege(("getParameter",), "the feature compatibility version, and whether the TTL monitor runs", cluster=True),
             Privilege(("serverStatus",), "whether writes are frozen", cluster=True),
-            Privilege(("replSetGetStatus",), "which members are there, and how far behind", cluster=True),
+            Privilege(
+                ("replSetGetStatus",),
+                "which members are there, and how far behind",
+                cluster=True,
+                needed_by=("preflight", "21-102"),
+            ),
             Privilege(("replSetGetConfig",), "which members vote, and which wait on purpose", cluster=True),
             Privilege(("getDefaultRWConcern",), "what the product's own writes wait for", cluster=True),
             Privilege(("inprog",), "what would keep a change of the schema waiting; how far an index build is", cluster=True),
@@ -177,10 +189,62 @@ ROLES = (
         ("lnmRead",),
     ),
     Role(
+        "lnmBackfill21102",
+        "Backfills 21-102. It reads what the product has stored, and adds; it removes nothing.",
+        ("21-102",),
+        (
+            Privilege(("find",), "reads the documents that are backfilled, and their payloads in GridFS", INPUT),
+            Privilege(("listIndexes",), "reads them in the order of the idempotency index", ("advisory_raw",)),
+            Privilege(("insert",), "writes observations, linksets, events and tombstones", BACKFILLED),
+            Privilege(
+                ("update",),
+                "replaces linksets and tombstones of an earlier run, keeping them",
+                ("advisory_linksets", BACKFILLED[-1]),
+            ),
+            Privilege(("insert",), "keeps what an earlier run had made, for the way back", (BEFORE,)),
+            Privilege(
+                ("find", "insert", "update"),
+                "writes down how far it is, and the hash of what it has written",
+                (RUNS, CHECKPOINTS),
+            ),
+            Privilege(("find", "insert"), "lists the documents of which nothing could be made", (FAILED,)),
+            Privilege(("find",), "reads the limits of its pace", (SWITCHES,)),
+            *state(publishes="a row"),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
+        "lnmRollback21102",
+        "Takes 21-102 back: of what it has written, what nobody has changed since.",
+        ("rollback 21-102",),
+        (
+            Privilege(("remove",), "removes what the backfill has written", BACKFILLED),
+            Privilege(("update",), "sets back what a run had replaced", ("advisory_linksets", BACKFILLED[-1])),
+            Privilege(("find", "remove"), "reads what a run had replaced, and forgets it at the end", (BEFORE,)),
+            Privilege(("find", "update"), "reads the runs, and writes down how far it is", (RUNS,)),
+            Privilege(
+                ("find", "update", "remove"), "reads the hashes of what was written, and forgets them at the end", (CHECKPOINTS,)
+            ),
+            Privilege(("find", "insert", "update", "remove"), "lists the documents that it leaves", (FAILED,)),
+            *state(publishes="nothing"),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
         "lnmBypassFreeze",
         "Writes also while the cluster is frozen (setUserWriteBlockMode): for the window, beside lnmApply21101.",
         ("freeze",),
         (Privilege(("bypassWriteBlockingMode",), "applies while the product's own writes are refused", cluster=True),),
+    ),
+    Role(
+        "lnmSeedDemo",
+        "Fills an empty database with advisories for a demonstration: lnm seed-demo. Never to be given where the product runs.",
+        ("seed-demo",),
+        (
+            Privilege(("find",), "sees that nothing is there yet", SEEDED),
+            Privilege(("insert",), "writes the documents", SEEDED),
+            Privilege(("createIndex",), "makes the indexes that the product makes", SEEDED[:3]),
+        ),
     ),
 )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bson import Int64
+
 from lnm_runner.backfill import identity, linksets, observations
 
 OF_OBSERVATIONS = "advisory_observation_events"
@@ -37,9 +39,14 @@ def of_observation(observation: Mapping[str, Any], source: Mapping[str, str]) ->
     }
 
 
-def of_linkset(linkset: Mapping[str, Any]) -> dict[str, Any]:
-    """`advisory.linkset.updated@1`; of a backfill, every observation is added."""
-    ids = sorted(str(one) for one in linkset["observations"])
+def of_linkset(linkset: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`advisory.linkset.updated@1`; `before` is the linkset that it takes the place of, else every observation is added.
+
+    The cursor of a linkset that replaces another is higher than that one's, also where nothing newer has come.
+    """
+    earlier = before or {"observations": [], "confidence": None, "conflicts": [], "createdAt": identity.EPOCH}
+    ids, old = ({str(one) for one in each["observations"]} for each in (linkset, earlier))
+    cursor = max(identity.replay_cursor(linkset["createdAt"]), identity.replay_cursor(earlier["createdAt"]) + 1)
     conflicts = [{name: one[name] for name in ("field", "reason", "sourceIds")} for one in linkset["conflicts"]]
     return {
         "_id": identity.object_id(OF_LINKSETS, str(linkset["_id"]), linkset["linksetHash"]),
@@ -49,19 +56,19 @@ def of_linkset(linkset: Mapping[str, Any]) -> dict[str, Any]:
         "linksetId": str(linkset["_id"]),
         "advisoryId": linkset["advisoryId"],
         "source": linkset["source"],
-        "observationIds": ids,
+        "observationIds": sorted(ids),
         "delta": {
-            "type": "created",
-            "observationsAdded": ids,
-            "observationsRemoved": [],
-            "confidenceChanged": linkset["confidence"] is not None,
-            "conflictsChanged": bool(conflicts),
+            "type": "created" if before is None else "updated",
+            "observationsAdded": sorted(ids - old),
+            "observationsRemoved": sorted(old - ids),
+            "confidenceChanged": linkset["confidence"] != earlier["confidence"],
+            "conflictsChanged": linkset["conflicts"] != earlier["conflicts"],
         },
         "confidence": linkset["confidence"],
         "conflicts": conflicts,
         "provenance": linkset["provenance"],
         "createdAt": linkset["createdAt"],
-        "replayCursor": identity.replay_cursor(linkset["createdAt"]),
+        "replayCursor": Int64(cursor),
         "publishedAt": None,
         "backfill": linkset["backfill"],
     }

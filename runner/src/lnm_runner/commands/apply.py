@@ -32,6 +32,10 @@ def run(options: Options) -> Result:
     _ = options.settings, options.lease_s  # wrong ones are told before anything is asked
     kit = open_kit(options.kit_path, options.trusted_keys)
     (migration,) = migrations.chosen(kit, options.delivery)
+    if migration.transformation is not None:
+        raise InputError(
+            f"{migration.delivery} is a backfill, which has a command of its own", hint=options.again(migration.delivery)
+        )
     with mongo.connect(options) as server:
         planned_for = () if options.execute else (Topology.STANDALONE,)
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *planned_for)

@@ -156,7 +156,7 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
         owner = row.get("owner", {})
         who = f"process {owner.get('pid', '?')} on {owner.get('host', '?')}, since {row['startedAt']:%Y-%m-%d %H:%M:%S} UTC"
         again = execution.same_again(row, options, went, "--resume")
-        back = options.command(other, delivery, "--execute", "--resume")
+        back = options.going(other, delivery, "--resume")
         yield Finding(
             f"{name} was left half-way by {who} (going {known.direction}); what it set out to make is {things.told(evidence)}",
             gone_on(database, went, again, back),
@@ -164,7 +164,7 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
         )
     if known.state == "failed":
         said = row.get("error", {}).get("message", "?")
-        again, back = execution.same_again(row, options, went), options.command(other, delivery, "--execute")
+        again, back = execution.same_again(row, options, went), options.going(other, delivery)
         yield Finding(
             f"{name} stopped: {said}; what it set out to make is {things.told(evidence)}",
             gone_on(database, went, again, back),
@@ -172,14 +172,14 @@ def of_row(database: Database, known: Entry, options: Options, *, is_held: bool)
         )
     if (known.state == "applied") != known.is_published and known.state in {"applied", "rolled-back"}:
         has = "has its row" if known.is_published else "has no row of it"
-        command = (options.command("apply", delivery, "--execute"),) if known.state == "applied" else ()
+        command = (options.going("apply", delivery),) if known.state == "applied" else ()
         advice = "" if command else f"db.{history.UPSTREAM}.deleteOne({{_id: '{name}'}}), or the product takes it for applied"
         yield Finding(f"{name} is {known.state}, and {history.UPSTREAM} {has}", command, advice)
     missing = tuple(item for item in evidence if not item.stands)
     if known.state == "applied" and missing:
         yield Finding(
             f"{name} is applied, but of what it made not all is there",
-            (options.command("apply", delivery, "--execute"),),
+            (options.going("apply", delivery),),
             evidence=missing,
         )
 

@@ -1,5 +1,7 @@
 """`lnm rollback DELIVERY`: takes back what applying has made; without --execute it says what that would be.
 
+What is the runner's own work, 21-102, is taken back by rollback_backfill.py.
+
 21-101: indexes, validators, expiries and empty collections go back to what was there before (undo.py); no document is ever
 removed. It is refused while a later migration stands on it, and where a collection that was made holds documents.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from lnm_runner import actions, execution, history, ledger, migrations, mongo, privileges, undo
-from lnm_runner.commands import Result
+from lnm_runner.commands import Result, rollback_backfill
 from lnm_runner.commands.apply import details
 from lnm_runner.commands.plan import steps
 from lnm_runner.errors import InputError, PlanError, StillNeededError
@@ -32,6 +34,8 @@ def run(options: Options) -> Result:
         raise InputError("no delivery was named", hint="lnm rollback 21-101")
     kit = open_kit(options.kit_path, options.trusted_keys)
     (migration,) = migrations.chosen(kit, options.delivery)
+    if migration.transformation is not None:
+        return rollback_backfill.run(options, kit, migration)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER)
 

@@ -1,0 +1,280 @@
+"""The first pass: one scan of the input that fixes what a run is about, and writes the work file (decisions §4). Read-only.
+
+Order: the idempotency index of `advisory_raw`, then `_id` of `advisory`. What arrives behind the scan is late and left to the
+next run. **Inventory root**: the Merkle root of the leaves `[[vendor, upstream id, content hash, tenant], payload sha256]`,
+behind them those of the merged documents, `[["advisory", tenant, key], sha256 of its BSON]`; a value that is no text stands as
+extended JSON. **runId**: the first 32 hex digits of the SHA-256 of the canonical JSON of [migration digest, inventory root].
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bson
+from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import CursorNotFound
+
+from lnm_runner.backfill import aoc, chains, components, identity, leaves, linksets, merkle, runs, tombstones, workfile
+from lnm_runner.mongo import Database
+
+RAW, LEGACY = "advisory_raw", "advisory"
+ORDER = (("source.vendor", 1), ("upstream.upstream_id", 1), ("upstream.content_hash", 1), ("tenant", 1))
+FIELDS = {
+    "_id": 1, "tenant": 1, "source.vendor": 1, "upstream.upstream_id": 1, "upstream.content_hash": 1, "upstream.fetched_at": 1,
+    "identifiers": 1, "linkset.aliases": 1, "supersedes": 1, "size": {"$bsonSize": "$$ROOT"},
+}  # fmt: skip
+REPLACEABLE = (linksets.COLLECTION, tombstones.COLLECTION)
+PARTITION = 2_000
+"""Rows of a partition; what is made does not depend on it."""
+RUN_ID_DIGITS = 32
+CHUNK = 5_000
+OF_THE_INPUT: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""Reads what somebody else wrote: a date out of Python's range stays a number and is no error of the driver."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an inventory found."""
+
+    run: str
+    root: str
+    documents: int
+    legacy: int
+
+
+def take(database: Database, folder: Path, migration_digest: str, tell: Callable[[int], None] = lambda _: None) -> Taken:
+    """Makes the work file.
+
+    Raises: RetryableError where the disk is full; PyMongoError.
+    """
+    tree = merkle.Tree()
+    with workfile.created(folder) as work:
+        documents = scan_raw(database, work, tree, tell)
+        legacy = scan_legacy(database, work, tree)
+        group(work)
+        components.join_names(work, folder)
+        components.join_legacy(work)
+        divide(work)
+        root = f"sha256:{tree.root().hex()}"
+        run = run_id(migration_digest, root)
+        remember_earlier(database, work, run)
+        workfile.remember(
+            work, runId=run, migrationDigest=migration_digest, inventoryRoot=root, documents=documents, legacy=legacy,
+            inventoryBlocks=[made.hex() for made in (*tree.blocks, *filter(None, [tree.last_block()]))],
+        )  # fmt: skip
+    return Taken(run, root, documents, legacy)
+
+
+def run_id(migration_digest: str, root: str) -> str:
+    """What a run is called: it depends on the migration and on its input alone."""
+    return identity.canonical_sha256([migration_digest, root]).removeprefix("sha256:")[:RUN_ID_DIGITS]
+
+
+def scan_raw(database: Database, work: sqlite3.Connection, tree: merkle.Tree, tell: Callable[[int], None]) -> int:
+    """Fills `raw` and `name`; returns how many there are."""
+    count = 0
+    for chunk in chunked(in_order(database), CHUNK):
+        rows, names = [], []
+        for document in chunk:
+            row = row_of(count, document)
+            tree.add(identity.canonical(leaf_of(document, row.get("sha256"))))
+            rows.append(tuple(row.get(name) for name in ROW))
+            if row["problem"] is None:
+                names += [(row["tenant"], name, count) for name in names_of(document)]
+            count += 1
+        work.executemany(f"INSERT INTO raw ({', '.join(ROW)}) VALUES ({', '.join('?' * len(ROW))})", rows)  # noqa: S608 - names of ours
+        work.executemany("INSERT INTO name VALUES (?, ?, ?)", names)
+        tell(count)
+    return count
+
+
+ROW = ("n", "raw_id", "size", "tenant", "source", "advisory", "sha256", "fetched_ms", "supersedes", "problem", "lead", "place")
+
+
+def in_order(database: Database) -> Iterator[Mapping[str, Any]]:
+    """Every document in the order of the index, also where the server forgets the cursor on the way."""
+    collection = database[RAW].with_options(codec_options=OF_THE_INPUT)
+    indexed = any(tuple(index["key"].items()) == ORDER for index in database[RAW].list_indexes()) if exists(database) else False
+    last: Mapping[str, Any] | None = None
+    while True:
+        cursor = collection.find({}, FIELDS, allow_disk_use=True).sort([*ORDER, *([] if indexed else [("_id", 1)])])
+        if indexed:
+            cursor = cursor.hint(list(ORDER))
+            if last is not None:
+                cursor = cursor.min([(name, inside(last, name)) for name, _ in ORDER])
+        try:
+            for document in behind(cursor, last):
+                yield document
+                last = document
+        except CursorNotFound:
+            if not indexed:
+                raise
+            continue
+        return
+
+
+def behind(documents: Iterable[Mapping[str, Any]], last: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """Those behind the last one that was seen."""
+    return (one for one in documents if last is None or one["_id"] != last["_id"])
+
+
+def exists(database: Database) -> bool:
+    """True where there is something to read."""
+    return bool(database.list_collection_names(filter={"name": RAW}))
+
+
+def inside(document: Mapping[str, Any], path: str) -> Any:
+    """A value by its path."""
+    found: Any = document
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def row_of(n: int, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a document; what it breaks so that it has no place is told in full when it is built."""
+    row: dict[str, Any] = {"n": n, "raw_id": workfile.packed(document["_id"]), "size": document["size"], "lead": n, "place": 0}
+    broken = next(aoc.provenance(document), None)
+    row["problem"] = f"{broken.code} {broken.what}" if broken else None
+    if broken is None:
+        replaced = document.get("supersedes")
+        row |= {
+            "tenant": document["tenant"],
+            "source": document["source"]["vendor"].lower(),
+            "advisory": document["upstream"]["upstream_id"],
+            "sha256": document["upstream"]["content_hash"].removeprefix("sha256:"),
+            "fetched_ms": milliseconds(document["upstream"]["fetched_at"]),
+            "supersedes": None if replaced is None else workfile.packed(replaced),
+        }
+    return row
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list as it is; anything else is none."""
+    return value if isinstance(value, list) else []
+
+
+def milliseconds(at: dt.datetime) -> int:
+    """Since 1970."""
+    return (at - identity.EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def leaf_of(document: Mapping[str, Any], sha256: str | None) -> list[Any]:
+    """The leaf of a document."""
+    return [[as_text(inside(document, name)) for name, _ in ORDER], sha256]
+
+
+def as_text(value: Any) -> str:
+    """A text as it is; another value as canonical extended JSON."""
+    return value if isinstance(value, str) else json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS)
+
+
+def names_of(document: Mapping[str, Any]) -> set[str]:
+    """What it is called, in capitals: its upstream id, CVE, GHSA and aliases."""
+    found = [document["upstream"]["upstream_id"]]
+    given = document.get("identifiers")
+    if isinstance(given, Mapping):
+        for name in ("cve", "ghsa", "aliases"):
+            value = given.get(name)
+            found += value if isinstance(value, list) else [value]
+    hints = inside(document, "linkset.aliases")
+    found += hints if isinstance(hints, list) else []
+    return {name.strip().upper() for name in found if isinstance(name, str) and name.strip()}
+
+
+def scan_legacy(database: Database, work: sqlite3.Connection, tree: merkle.Tree) -> int:
+    """Fills `legacy` and `legacy_name`."""
+    count = 0
+    cursor = database[LEGACY].with_options(codec_options=CodecOptions(document_class=RawBSONDocument)).find().sort("_id", 1)
+    for raw in cursor:
+        document = bson.decode(raw.raw, OF_THE_INPUT)
+        tenant, key, problem = document.get("tenantId"), document.get("advisoryKey"), None
+        if not aoc.is_text(tenant) or not aoc.is_text(key):
+            tenant, key, problem = None, None, "tenantId and advisoryKey: wanted texts"
+        names = {document.get("advisoryKey"), *as_list(document.get("aliases"))} if problem is None else ()
+        dates = [inside(one, "recordedAt") for one in as_list(document.get("provenance"))]
+        recorded = max((milliseconds(at) for at in dates if isinstance(at, dt.datetime)), default=0)
+        shown = [as_text(document.get("tenantId")), as_text(document.get("advisoryKey"))]
+        tree.add(identity.canonical([["advisory", *shown], hashlib.sha256(raw.raw).hexdigest()]))
+        work.execute(
+            "INSERT INTO legacy VALUES (?, ?, ?, ?, ?, ?)",
+            (count, workfile.packed(document["_id"]), tenant, key, recorded, problem),
+        )
+        called = {name.strip().upper() for name in names if isinstance(name, str) and name.strip()}
+        work.executemany("INSERT INTO legacy_name VALUES (?, ?)", [(count, name) for name in sorted(called)])
+        count += 1
+    work.execute("CREATE INDEX legacy_name_by_n ON legacy_name (n)")
+    work.execute("CREATE INDEX legacy_by_key ON legacy (tenant, key)")
+    return count
+
+
+def group(work: sqlite3.Connection) -> None:
+    """Finds the revisions of each advisory and their order."""
+    work.execute("CREATE INDEX raw_by_advisory ON raw (source, advisory, tenant, fetched_ms, sha256) WHERE problem IS NULL")
+    rows = work.execute(
+        "SELECT source, advisory, tenant, n, raw_id, sha256, fetched_ms, supersedes FROM raw"
+        " WHERE problem IS NULL ORDER BY source, advisory, tenant, fetched_ms, sha256"
+    )
+    work.execute("CREATE TEMP TABLE found (n INTEGER PRIMARY KEY, lead INTEGER, place INTEGER, twin INTEGER, problem TEXT)")
+    work.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?)", revised(rows))
+    work.execute(
+        "UPDATE raw SET (lead, place, twin, problem) = (SELECT lead, place, twin, problem FROM found WHERE found.n = raw.n)"
+        " WHERE n IN (SELECT n FROM found)"
+    )
+    work.execute("DROP TABLE found")
+    work.execute("CREATE INDEX raw_by_place ON raw (lead, place)")
+
+
+def revised(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """`(n, lead, place, twin, problem)` of every document that is not alone."""
+    for _, same in itertools.groupby(rows, key=lambda row: row[:3]):
+        revisions = [chains.Revision(*row[3:]) for row in same]
+        if len(revisions) > 1 or revisions[0].supersedes is not None:
+            lead = min(one.n for one in revisions)
+            yield from ((one.n, lead, one.place, one.twin, one.problem) for one in chains.placed(revisions))
+
+
+def remember_earlier(database: Database, work: sqlite3.Connection, run: str) -> None:
+    """Notes what earlier runs have made and this one may replace: linksets and tombstones, by id and hash."""
+    for row in runs.standing(database):
+        if row["_id"] == run:
+            continue
+        for checkpoint in (
+            database[leaves.CHECKPOINTS].find({"runId": row["_id"], "stage": {"$ne": "observations"}}).sort("_id", 1)
+        ):
+            found = (leaf for name in REPLACEABLE for leaf in leaves.leaves_of(checkpoint, name))
+            work.executemany("INSERT OR REPLACE INTO earlier VALUES (?, ?)", ((leaf.id.binary, leaf.after) for leaf in found))
+
+
+def divide(work: sqlite3.Connection) -> None:
+    """Cuts the work of each stage into partitions."""
+    for stage, query in (
+        ("observations", "SELECT lead, count(*) FROM raw GROUP BY lead ORDER BY lead"),
+        ("linksets", "SELECT component, count(*) FROM member GROUP BY component ORDER BY component"),
+        ("tombstones", "SELECT n, 1 FROM legacy ORDER BY n"),
+    ):
+        bounds, filled, last = [0], 0, -1
+        for at, many in work.execute(query):
+            if filled >= PARTITION:
+                bounds.append(at)
+                filled = 0
+            filled, last = filled + many, at
+        if last >= 0:
+            pairs = itertools.pairwise([*bounds, last + 1])
+            work.executemany("INSERT INTO partition VALUES (?, ?, ?, ?)", [(stage, k, *pair) for k, pair in enumerate(pairs)])
+
+
+def chunked(values: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    """Lists of up to so many."""
+    rest = iter(values)
+    while chunk := list(itertools.islice(rest, size)):
+        yield chunk
