@@ -91,18 +91,18 @@ class Ready:
         """As root."""
         return self.site.database
 
-    def variables(self, user: str) -> dict[str, str]:
+    def variables(self, user: str) -> dict[str, Any]:
         """The environment of a user."""
         return {"CONCELIER_MONGO_URI": self.site.uri(user), "LNM_STATE_DIR": str(self.state), "LNM_LEASE_SECONDS": "5"}
 
     def backfill(self, *arguments: str, wanted: int = 0, **variables: str) -> Answer:
         """`lnm backfill --execute --json`."""
-        command = ("backfill", "--execute", "--json", "--kit", self.lnm.kit.folder, *arguments)
+        command: tuple[str | Path, ...] = ("backfill", "--execute", "--json", "--kit", self.lnm.kit.folder, *arguments)
         return self.lnm(*command, wanted=wanted, **{**self.variables("backfiller"), **variables})
 
     def rollback(self, *arguments: str, wanted: int = 0, **variables: str) -> Answer:
         """`lnm rollback 21-102 --execute --json`."""
-        command = ("rollback", "21-102", "--execute", "--json", "--kit", self.lnm.kit.folder, *arguments)
+        command: tuple[str | Path, ...] = ("rollback", "21-102", "--execute", "--json", "--kit", self.lnm.kit.folder, *arguments)
         return self.lnm(*command, wanted=wanted, **{**self.variables("unfiller"), **variables})
 
     def report(self) -> dict[str, Any]:

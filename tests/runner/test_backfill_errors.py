@@ -102,13 +102,16 @@ def test_a_payload_in_gridfs_that_is_not_whole_is_told(ready: Ready, fault: dict
     assert ready.database["advisory_observations"].count_documents({}) == 1
 
 
+def poison(is_poisoned: bool) -> dict[str, Any]:
+    """What makes a document one that cannot be backfilled."""
+    return {"severity": 1} if is_poisoned else {}
+
+
 @pytest.mark.parametrize("place", [0, 10, 20], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("stops", [True, False], ids=["--stop-on-error", ""])
 def test_a_poison_document_stops_after_its_batch_or_not_at_all(ready: Ready, place: int, *, stops: bool) -> None:
     names = [f"A-{n:02}" for n in range(21)]
-    ready.database["advisory_raw"].insert_many(
-        [raw(name, **({"severity": 1} if n == place else {})) for n, name in enumerate(names)]
-    )
+    ready.database["advisory_raw"].insert_many([raw(name, **poison(n == place)) for n, name in enumerate(names)])
 
     found = ready.backfill("--batch-size=4", *(["--stop-on-error"] if stops else []), wanted=3).json
 
@@ -136,7 +139,7 @@ def test_a_failed_revision_leaves_the_chain_whole(ready: Ready) -> None:
             "A",
             payload=osv("A", summary=f"{n}"),
             upstream__fetched_at=FETCHED + dt.timedelta(hours=n),
-            **({"risk_score": 1} if n == 1 else {}),
+            **poison(n == 1),
         )
         for n in range(3)
     ]
