@@ -245,7 +245,7 @@ def test_collections_of_the_runners_own_that_cannot_hold_its_rows_are_refused_be
         site.database[name].create_index("startedAt", expireAfterSeconds=60)
 
     (error,) = refused(lnm, site, "apply", "21-101", "--execute")
-    looked = lnm("preflight", "--json", "--kit", lnm.kit.folder, wanted=2).json
+    looked = lnm("preflight", "21-101", "--json", "--kit", lnm.kit.folder, wanted=2).json
     found = lnm("doctor", "--json", "--kit", lnm.kit.folder, wanted=2).json
 
     assert error["type"] == "LedgerError"
