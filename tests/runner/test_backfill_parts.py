@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.runner.backfills import raw
+from tests.runner.mongod import ROOT, Mongod
 from tests.runner.wheel import module
 
 DICE = random.Random(21_102)  # noqa: S311 - any inputs, the same each time
@@ -169,6 +171,23 @@ def searched(size: int, names: list[tuple[str, str, int]]) -> set[frozenset[int]
     return found
 
 
+def test_an_inventory_goes_on_where_the_server_has_forgotten_its_cursor(part: Any, server: Mongod) -> None:
+    database = server.client[f"lnm_cursor_{DICE.randrange(10**9)}"]
+    try:
+        database["advisory_raw"].create_index(list(part("inventory").ORDER), unique=True)
+        database["advisory_raw"].insert_many([raw(f"A-{n:04}") for n in range(350)])
+        found = part("inventory").in_order(database)
+        seen = [next(found)]
+        for count in (10, 150):
+            seen += itertools.islice(found, count)
+            server.client.admin.command({"killAllSessions": [{"user": ROOT[0], "db": "admin"}]})
+        seen += found
+    finally:
+        server.client.drop_database(database.name)
+
+    assert [one["upstream"]["upstream_id"] for one in seen] == [f"A-{n:04}" for n in range(350)]
+
+
 # ---- pace: a controller that decides over whatever it is told
 
 
@@ -276,6 +295,30 @@ def test_the_lag_is_that_of_the_member_that_is_furthest_behind(
     sample = part("lag").of_status({"members": members}, {})
 
     assert (sample.lag_s, sample.why) == (lag_s, why)
+
+
+def test_of_several_shards_the_worst_counts_and_one_unknown_is_unknown(part: Any) -> None:
+    sample, worst = part("pace").Sample, part("lag").worst
+
+    assert worst({"a": sample(1.0), "b": sample(9.0), "c": sample(2.0)}).lag_s == 9.0
+    assert worst({"a": sample(1.0), "b": sample(None, "b: gone")}) == sample(None, "b: gone")
+    assert worst({}).lag_s is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "wanted"),
+    [
+        ("mongodb://u:p@r1:1,r2:2/?tls=true&replicaSet=x", "mongodb://u:p@h1:3,h2:4/?tls=true&replicaSet=sh0"),
+        ("mongodb://r1/db?directConnection=true", "mongodb://h1:3,h2:4/db?replicaSet=sh0"),
+        ("mongodb://r1", "mongodb://h1:3,h2:4/?replicaSet=sh0"),
+        ("mongodb+srv://r1/", None),
+    ],
+)
+def test_a_shard_is_asked_as_the_same_user(program: Path, uri: str, wanted: str | None) -> None:
+    target = module(program, "lnm_runner.target")
+    found = target.with_hosts(target.Target(uri, None, "d"), "sh0", "h1:3,h2:4")
+
+    assert (found and found.uri) == wanted
 
 
 def test_a_member_that_waits_on_purpose_is_late_by_so_much_less(part: Any) -> None:

@@ -27,7 +27,7 @@ from lnm_runner import sharding
 from lnm_runner.driver_errors import translated, unreachable
 from lnm_runner.errors import InputError, LedgerError, TopologyError
 from lnm_runner.options import Options
-from lnm_runner.target import WHERE, Target, check_options, file_password, target, unreadable_file
+from lnm_runner.target import WHERE, Target, check_options, file_password, target, unreadable_file, with_hosts
 
 Document: TypeAlias = dict[str, Any]
 Database: TypeAlias = DriverDatabase[Document]
@@ -158,6 +158,21 @@ def check_password(password: str | None) -> None:
     except (ValueError, IndexError) as err:  # IndexError: nothing is left of it
         said = "the password holds a character that none may hold, such as a line break (RFC 4013)"
         raise InputError(said, hint="look at the end of the file that CONCELIER_MONGO_PASSWORD_FILE names") from err
+
+
+def shard_clients(wanted: Target, server: Server) -> dict[str, MongoClient[Document] | None] | None:
+    """A client for each shard behind a router, as the same user; None where there is no router.
+
+    Raises: PyMongoError.
+    """
+    if server.topology is not Topology.ROUTER:
+        return None
+    found: dict[str, MongoClient[Document] | None] = {}
+    for shard in server.database.client.config["shards"].find({}, {"host": 1}):
+        name, _, hosts = str(shard["host"]).partition("/")
+        direct = with_hosts(wanted, name, hosts)
+        found[str(shard["_id"])] = make_client(direct) if direct is not None else None
+    return found
 
 
 def look(client: MongoClient[Document], name: str) -> Server:

@@ -152,7 +152,7 @@ ROLES = (
                 ("collections", "databases", "chunks", "shards", "tags", "settings"),
                 database="config",
                 only_on=ROUTER,
-                needed_by=("preflight", "21-101"),
+                needed_by=("preflight", "21-101", "21-102"),
             ),
         ),
     ),

@@ -10,7 +10,7 @@ import re
 import stat
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,22 @@ def target(options: Options) -> Target:
     file = options.environment.get("CONCELIER_MONGO_PASSWORD_FILE")
     password = read_password(Path(file)) if file else None
     return Target(uri, password, database(options))
+
+
+def with_hosts(wanted: Target, replica_set: str, hosts: str) -> Target | None:
+    """The same user and options for another replica set, as a shard; None for a URI that does not name its hosts (SRV)."""
+    scheme, _, rest = wanted.uri.partition("://")
+    if scheme != "mongodb":
+        return None
+    authority, slash, tail = rest.partition("/")
+    user, at, _ = authority.rpartition("@")
+    path, _, query = tail.partition("?")
+    kept = [
+        part for part in query.split("&") if part and part.partition("=")[0].lower() not in {"replicaset", "directconnection"}
+    ]
+    return replace(
+        wanted, uri=f"mongodb://{user}{at}{hosts}/{path * bool(slash)}?{'&'.join([*kept, f'replicaSet={replica_set}'])}"
+    )
 
 
 def database(options: Options) -> str:

@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from lnm_runner import mongo
 from lnm_runner.backfill import inventory, lag, making, pace, source, workfile
 from lnm_runner.backfill.items import Item
 from lnm_runner.durations import in_words
-from lnm_runner.mongo import Database
+from lnm_runner.mongo import Database, Server
 from lnm_runner.options import Options
+from lnm_runner.target import target
 
 SAMPLE = 500
 WRITE_MS = 0.35
@@ -27,8 +29,9 @@ class Look:
     lines: list[str]
 
 
-def look(database: Database, options: Options) -> Look:
+def look(server: Server, options: Options) -> Look:
     """Counts and tries."""
+    database = server.database
     documents, legacy = database[inventory.RAW].count_documents({}), database[inventory.LEGACY].count_documents({})
     began = time.monotonic()
     tried = sampled(database)
@@ -36,7 +39,9 @@ def look(database: Database, options: Options) -> Look:
     failed = [item.failure for item in tried if item.failure is not None]
     sizes = sum(item.size for item in tried) / max(len(tried), 1)
     forecast_ms = round(documents * (2 * each_ms + WRITE_MS) / min(options.workers, 2))
-    now = lag.measured(database)
+    clients = mongo.shard_clients(target(options), server)
+    shards = None if clients is None else {name: client and client.admin for name, client in clients.items()}
+    now = lag.measured(database.client.admin, shards)
     decision = pace.decide(pace.State(options.batch_size), pace.Limits(options.batch_size, options.max_lag_s), now, 0.0)
     codes = Counter(failure.code for failure in failed)
     lines = [

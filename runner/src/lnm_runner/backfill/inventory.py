@@ -21,7 +21,7 @@ import bson
 from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import CursorNotFound
+from pymongo.errors import OperationFailure
 
 from lnm_runner.backfill import aoc, chains, components, identity, leaves, linksets, merkle, runs, tombstones, workfile
 from lnm_runner.mongo import Database
@@ -37,6 +37,7 @@ PARTITION = 2_000
 """Rows of a partition; what is made does not depend on it."""
 RUN_ID_DIGITS = 32
 CHUNK = 5_000
+CURSOR_GONE = {43, 237}  # CursorNotFound, CursorKilled (mongo/src/mongo/base/error_codes.yml)
 OF_THE_INPUT: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """Reads what somebody else wrote: a date out of Python's range stays a number and is no error of the driver."""
 
@@ -130,8 +131,8 @@ def in_order(database: Database) -> Iterator[Mapping[str, Any]]:
             for document in behind(cursor, last):
                 yield document
                 last = document
-        except CursorNotFound:
-            if not indexed:
+        except OperationFailure as err:
+            if not indexed or err.code not in CURSOR_GONE:
                 raise
             continue
         return

@@ -1,35 +1,53 @@
 """Measures how far the members of a replica set are behind their primary, each member of each shard (decisions §4). Read-only.
 
 A member that is down, or says a date that cannot be, has no known lag; an arbiter holds no data; one that waits on purpose is
-late by so much less. Through a router each shard is asked by itself, with the same user.
+late by so much less. Through a router each shard is asked by itself, as the same user, who has to be known there, too.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from pymongo.errors import OperationFailure, PyMongoError
 
 from lnm_runner.backfill.pace import Sample
-from lnm_runner.mongo import Database
+from lnm_runner.mongo import Database as Admin
 
 PRIMARY, SECONDARY, ARBITER = 1, 2, 7  # MongoDB manual, «Replica Set Member States»
 OLDEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """A member that the others do not see says 1970."""
 
 
-def measured(database: Database) -> Sample:
-    """The lag of the member that is furthest behind."""
+def measured(admin: Admin, shards: Mapping[str, Admin | None] | None = None) -> Sample:
+    """The lag of the member that is furthest behind; through a router of each shard, of which one that cannot be asked is unknown."""
+    if shards is None:
+        return of_set(admin)
+    found = {
+        name: of_set(shard) if shard is not None else Sample(None, "a URI without hosts (SRV)") for name, shard in shards.items()
+    }
+    return worst({name: replace(sample, why=f"{name}: {sample.why}") for name, sample in found.items()})
+
+
+def worst(found: Mapping[str, Sample]) -> Sample:
+    """Of several sets: unknown where one is, else that of the one that is furthest behind. Pure."""
+    unknown = next((sample for sample in found.values() if sample.lag_s is None), None)
+    if unknown is not None or not found:
+        return unknown or Sample(None, "no shard is seen")
+    return max(found.values(), key=lambda sample: sample.lag_s or 0.0)
+
+
+def of_set(admin: Admin) -> Sample:
+    """Of one replica set."""
     try:
-        status = database.client.admin.command("replSetGetStatus")
-        delays = delays_of(database)
+        status = admin.command("replSetGetStatus")
+        return of_status(status, delays_of(admin), window(admin))
     except OperationFailure as err:
         return Sample(None, f"the server refuses replSetGetStatus (code {err.code})")
     except PyMongoError as err:
         return Sample(None, f"no answer ({type(err).__name__})")
-    return of_status(status, delays, window(database))
 
 
 def of_status(status: Mapping[str, Any], delays: Mapping[str, float], window_s: float | None = None) -> Sample:
@@ -66,18 +84,18 @@ def is_date(value: object) -> TypeGuard[dt.datetime]:
     return isinstance(value, dt.datetime) and (value if value.tzinfo else value.replace(tzinfo=dt.UTC)) > OLDEST
 
 
-def delays_of(database: Database) -> dict[str, float]:
+def delays_of(admin: Admin) -> dict[str, float]:
     """`{member: seconds that it waits on purpose}`, as far as the configuration may be read."""
     try:
-        members = database.client.admin.command("replSetGetConfig")["config"]["members"]
+        members = admin.command("replSetGetConfig")["config"]["members"]
     except OperationFailure:
         return {}
     return {member["host"]: float(member.get("secondaryDelaySecs", member.get("slaveDelay", 0))) for member in members}
 
 
-def window(database: Database) -> float | None:
+def window(admin: Admin) -> float | None:
     """How many seconds the oplog goes back; None where it may not be read."""
-    oplog = database.client.local["oplog.rs"]
+    oplog = admin.client.local["oplog.rs"]
     try:
         first = oplog.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
         last = oplog.find_one({}, {"ts": 1}, sort=[("$natural", -1)])

@@ -51,6 +51,8 @@ class Hand:
     lease: Lease
     run: Mapping[str, Any]
     has_earlier: bool
+    shards: Mapping[str, Any] | None
+    """The `admin` of each shard, where they have to be asked one by one."""
     stop: Callable[[], bool]
     """True where it should end after the present batch."""
     tell: Callable[[int], None]
@@ -120,7 +122,7 @@ class Hand:
         while True:
             elapsed_s = time.monotonic() - self.measured_at if self.state.paused_s else 0.0
             self.measured_at = time.monotonic()
-            decision = pace.decide(self.state, self.limits(), lag.measured(self.database), elapsed_s)
+            decision = pace.decide(self.state, self.limits(), lag.measured(self.database.client.admin, self.shards), elapsed_s)
             self.state = decision.state
             if decision.said:
                 runlog.append(self.place.folder, "pace", said=decision.said)
@@ -176,7 +178,7 @@ def hired(place: Place, stop: Callable[[], bool], tell: Callable[[int], None]) -
     client = mongo.make_client(place.target)
     gc.set_threshold(100_000, 50, 50)
     try:
-        with translating(), workfile.opened(place.folder) as work:
+        with translating(), workfile.opened(place.folder) as work, contextlib.ExitStack() as stack:
             server = mongo.look(client, place.target.database)
             run = server.database[runs.RUNS].find_one({"_id": workfile.recall(work)["runId"]})
             if run is None or run["state"] != runs.RUNNING:
@@ -184,11 +186,24 @@ def hired(place: Place, stop: Callable[[], bool], tell: Callable[[int], None]) -
                     "lnm_runs: the run of the work file is not under way", hint="lnm backfill begins it, or goes on"
                 )
             lease = Lease(server.database, int(run["epoch"]), run["owner"], run["leaseSeconds"])
-            hand = Hand(place, server.database, work, lease, run, has_earlier(server.database, run), stop, tell)
+            shards = stack.enter_context(shards_of(place.target, server))
+            hand = Hand(place, server.database, work, lease, run, has_earlier(server.database, run), shards, stop, tell)
             hand.state = State(hand.limits().batch_size)
             yield hand
     finally:
         client.close()
+
+
+@contextlib.contextmanager
+def shards_of(target: Target, server: mongo.Server) -> Iterator[dict[str, Any] | None]:
+    """`{shard: its admin}` behind a router."""
+    clients = mongo.shard_clients(target, server)
+    try:
+        yield None if clients is None else {name: None if client is None else client.admin for name, client in clients.items()}
+    finally:
+        for client in (clients or {}).values():
+            if client is not None:
+                client.close()
 
 
 def has_earlier(database: Database, run: Mapping[str, Any]) -> bool:

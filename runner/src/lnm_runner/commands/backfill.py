@@ -41,7 +41,7 @@ def run(options: Options) -> Result:
                 hint=f"end it first: {options.going('rollback', DELIVERY)}",
             )
         if not options.execute:
-            found = dry_run.look(server.database, options)
+            found = dry_run.look(server, options)
             last = [*filter(None, [kit.warning]), "Nothing was written; add --execute to do it."]
             return Result({"database": server.database.name, "executed": False, **found.data}, [*found.lines, *last])
         privileges.require(server, DELIVERY)
