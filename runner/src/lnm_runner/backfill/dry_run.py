@@ -40,7 +40,7 @@ def look(server: Server, options: Options) -> Look:
     sizes = sum(item.size for item in tried) / max(len(tried), 1)
     forecast_ms = round(documents * (2 * each_ms + WRITE_MS) / min(options.workers, 2))
     clients = mongo.shard_clients(target(options), server)
-    shards = None if clients is None else {name: client and client.admin for name, client in clients.items()}
+    shards = None if clients is None else {name: None if client is None else client.admin for name, client in clients.items()}
     now = lag.measured(database.client.admin, shards)
     decision = pace.decide(pace.State(options.batch_size), pace.Limits(options.batch_size, options.max_lag_s), now, 0.0)
     codes = Counter(failure.code for failure in failed)

@@ -22,7 +22,7 @@ OLDEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def measured(admin: Admin, shards: Mapping[str, Admin | None] | None = None) -> Sample:
-    """The lag of the member that is furthest behind; through a router of each shard, of which one that cannot be asked is unknown."""
+    """The lag of the member that is furthest behind; through a router of all shards, of which each has to be asked."""
     if shards is None:
         return of_set(admin)
     found = {
