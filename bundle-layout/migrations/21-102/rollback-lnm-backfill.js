@@ -485,9 +485,11 @@
   try {
     exitCode = await main();
   } catch (error) {
-    exitCode = error.exitCode ?? (isPassing(error) ? 10 : 1);
-    print(`error: ${error.message}`);
-    if (error.hint) print(`  hint: ${error.hint}`);
+    const isForbidden = error.code === 13; // Unauthorized
+    exitCode = error.exitCode ?? (isForbidden ? 2 : isPassing(error) ? 10 : 1);
+    print(`error: ${error.message.split(" to execute command")[0]}`);
+    const hint = isForbidden ? "give this user the role lnmRollback21102 of runbook/roles/; nothing was changed" : error.hint;
+    if (hint) print(`  hint: ${hint}`);
   }
   exit(exitCode);
 })();
