@@ -26,7 +26,9 @@ def program() -> Path:
     missing = [name for name in ("node", "npm") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"no {' and no '.join(missing)} on the PATH: mongosh cannot be installed from its lock")
-    done = subprocess.run(["sh", "ci/mongosh/install.sh"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=INSTALL_S)
+    done = subprocess.run(
+        ["sh", "ci/mongosh/install.sh"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=INSTALL_S
+    )
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 
