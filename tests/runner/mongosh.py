@@ -48,7 +48,7 @@ class Script:
         command = [str(program()), self.site.uri("unfiller"), "--quiet", "--norc", str(self.path)]
         return subprocess.Popen(
             command,
-            env={**environment, "LNM_LEASE_SECONDS": "2", **variables},
+            env={**environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

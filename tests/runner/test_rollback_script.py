@@ -14,10 +14,12 @@ from typing import Any
 import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection
 
 from tests.crash.fingerprint import documents
 from tests.runner.backfills import OUTPUTS, RAW_KEYS, Ready
 from tests.runner.fixtures import Site, fresh_site, operators, watched
+from tests.runner.hold import hold_lease, let_the_lease_run_out
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
@@ -28,7 +30,6 @@ pytestmark = pytest.mark.mongod
 
 SCRIPT = "migrations/21-102/rollback-lnm-backfill.js"
 MIGRATION = "20251202_lnm_21_102_backfill"
-RAW: bson.CodecOptions[RawBSONDocument] = bson.CodecOptions(document_class=RawBSONDocument)
 Stored = Mapping[str, list[RawBSONDocument]]
 PATIENCE_S = 20
 
@@ -53,10 +54,16 @@ def everything(site: Site) -> dict[str, dict[str, str]]:
     return {name: found for name in sorted(names) if (found := documents(site.database, name))} | {"lnm_runs": rows}
 
 
+def raw(site: Site, name: str) -> Collection[RawBSONDocument]:
+    """A collection whose documents stay bytes."""
+    options: bson.CodecOptions[RawBSONDocument] = bson.CodecOptions(document_class=RawBSONDocument)
+    return site.database.get_collection(name, options)  # type: ignore[return-value]
+
+
 def filled(site: Site, stored: Stored) -> Site:
     """A site that has the same documents."""
     for name, rows in ((name, rows) for name, rows in stored.items() if rows):
-        site.database.get_collection(name, RAW).insert_many(rows)
+        raw(site, name).insert_many(rows)
     return site
 
 
@@ -96,7 +103,7 @@ def story(server: Mongod, program: Path, kit: Kit, tmp_path_factory: pytest.Temp
         backfilled_twice(ready, module(program, "lnm_runner.demo"))
         touch(site)
         names = set(site.database.list_collection_names()) - {"lnm_lease"}
-        stored: Stored = {name: list(site.database.get_collection(name, RAW).find()) for name in sorted(names)}
+        stored = {name: list(raw(site, name).find()) for name in sorted(names)}
         command = ("rollback", "21-102", "--execute", "--kit", kit.folder)
         said = lnm(*command, wanted=3, **ready.variables("unfiller")).stdout.splitlines()
         left = [row["touched"] for row in site.database["lnm_runs"].find().sort("sequence", 1)]
@@ -130,7 +137,7 @@ def going_back(lnm: Lnm, site: Site) -> Callable[..., subprocess.Popen[str]]:
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         command = ["rollback", "21-102", "--execute", "--kit", str(lnm.kit.folder), *arguments]
-        return lnm.start(*command, CONCELIER_MONGO_URI=site.uri("unfiller"), LNM_LEASE_SECONDS="2")
+        return lnm.start(*command, CONCELIER_MONGO_URI=site.uri("unfiller"))
 
     return start
 
@@ -181,14 +188,12 @@ def test_what_was_published_stops_it(script: Script, lnm: Lnm) -> None:
 
 
 def test_another_runner_is_respected(script: Script) -> None:
-    leases, hour = script.site.database["lnm_lease"], 3_600_000
-    taken = {"epoch": bson.Int64(7), "owner": {"host": "h", "pid": 1, "run": "r"}, "purpose": "backfill 21-102"}
-    leases.update_one({"_id": "runner"}, [{"$set": {**taken, "expiresAt": {"$add": ["$$NOW", hour]}}}], upsert=True)
+    hold_lease(script.site, 3600)
 
     with watched(script.site.server) as writes:
         answer = script(EXECUTE="1", wanted=9)
 
-    assert "another runner is at work: process 1 on h, «backfill 21-102», epoch 7" in answer.stdout
+    assert "another runner is at work: process 4711 on other-host, " in answer.stdout
     assert writes.oplog == []
 
 
@@ -200,9 +205,10 @@ def test_lnm_goes_on_where_the_script_was_killed(script: Script, story: Story, l
     half_way(process, script.site, "advisory_linksets")
     process.kill()
     process.communicate()
+    let_the_lease_run_out(script.site)
     assert everything(script.site) != story.after
 
-    ended(going_back(lnm, script.site)("--wait=20"), wanted=3)
+    ended(going_back(lnm, script.site)(), wanted=3)
 
     assert everything(script.site) == story.after
 
@@ -212,7 +218,7 @@ def test_the_script_goes_on_where_lnm_was_killed(script: Script, story: Story, l
     half_way(process, script.site, "advisory_linksets")
     process.kill()
     process.communicate()
-    time.sleep(2)  # until its lease has run out
+    let_the_lease_run_out(script.site)
 
     script(EXECUTE="1", wanted=3)
 
@@ -224,7 +230,8 @@ def test_a_script_that_was_paused_writes_nothing_once_another_has_begun(script: 
     half_way(process, script.site, "advisory_observations")
     process.send_signal(signal.SIGSTOP)
     try:
-        ended(going_back(lnm, script.site)("--wait=20"), wanted=3)
+        let_the_lease_run_out(script.site)
+        ended(going_back(lnm, script.site)(), wanted=3)
         assert everything(script.site) == story.after
     finally:
         with contextlib.suppress(ProcessLookupError):
