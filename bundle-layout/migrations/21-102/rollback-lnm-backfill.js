@@ -266,6 +266,10 @@
 
   async function takeBack(run, tally) {
     await claimAll();
+    if (run.state !== "rolling-back") {
+      // what an earlier rollback has left of a run that was done again since
+      await removeAll(ERRORS, { runId: run._id, stage: "rollback" });
+    }
     await changed(run._id, { state: "rolling-back", epoch: run.epoch, ...(reason ? { forceReason: reason } : {}) });
     for (const { collection, stage } of ORDER) {
       const total = await of(CHECKPOINTS).countDocuments({ runId: run._id, stage });
@@ -298,16 +302,16 @@
 
   // Removes what a run has kept for itself; what was left of it stays listed.
   async function forget(run) {
-    for (const [collection, filter] of [
-      [BEFORE, { "_id.run": run }],
-      [ERRORS, { runId: run, stage: { $ne: "rollback" } }],
-      [CHECKPOINTS, { runId: run }],
-    ]) {
-      for (;;) {
-        const ids = (await of(collection).find(filter, { _id: 1 }).limit(CHUNK).toArray()).map((one) => one._id);
-        if (!ids.length) break;
-        await transaction(FENCE, (inside) => of(collection, inside).deleteMany({ _id: { $in: ids } }));
-      }
+    await removeAll(BEFORE, { "_id.run": run });
+    await removeAll(ERRORS, { runId: run, stage: { $ne: "rollback" } });
+    await removeAll(CHECKPOINTS, { runId: run });
+  }
+
+  async function removeAll(collection, filter) {
+    for (;;) {
+      const ids = (await of(collection).find(filter, { _id: 1 }).limit(CHUNK).toArray()).map((one) => one._id);
+      if (!ids.length) return;
+      await transaction(FENCE, (inside) => of(collection, inside).deleteMany({ _id: { $in: ids } }));
     }
   }
 
