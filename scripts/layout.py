@@ -23,6 +23,7 @@ REQUIRED = (
     "migrations/21-101/migration.py",
     "migrations/21-102/README.md",
     "migrations/21-102/migration.py",
+    "migrations/21-102/rollback-lnm-backfill.js",
     "migrations/21-103/README.md",
     "runbook/roles/README.md",
     "runner/README.md",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -158,6 +159,13 @@ def sources() -> list[Path]:
 def test_no_file_names_a_registrys_host() -> None:
     found = {path.relative_to(ROOT).as_posix(): HOST.findall(path.read_bytes()) for path in sources()}
     assert {name: hosts for name, hosts in found.items() if hosts} == {}
+
+
+def test_the_lock_of_the_shell_pins_by_hash_and_says_nothing_of_where_from() -> None:
+    packages = json.loads((ROOT / "ci/mongosh/package-lock.json").read_bytes())["packages"]
+    own = packages.pop("")
+    assert all(re.fullmatch(r"[0-9.]+", version) for version in own["dependencies"].values())
+    assert [name for name, row in packages.items() if "integrity" not in row or "resolved" in row] == []
 
 
 def test_no_lock_or_setting_names_an_index() -> None:

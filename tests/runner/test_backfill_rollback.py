@@ -79,6 +79,37 @@ def test_what_somebody_has_touched_is_left_and_listed(ready: Ready, collection: 
     assert sum(ready.database[name].count_documents({}) for name in OUTPUTS) == 2
 
 
+def test_what_was_left_stands_in_the_way_of_nothing(ready: Ready) -> None:
+    ready.database["advisory_raw"].insert_many([raw("A"), raw("B")])
+    ready.backfill()
+    ready.database["advisory_linksets"].update_one({"advisoryId": "A"}, {"$set": {"note": "mine"}})
+    assert len(ready.rollback(wanted=3).json["touched"]) == 1
+
+    assert ready.rollback().json["writes"] is False
+    ready.database["advisory_raw"].insert_one(raw("C"))
+    ready.backfill(wanted=3)  # where the linkset would stand, another stands
+    assert ready.rollback().json["touched"] == []
+    ready.database["advisory_raw"].delete_one({"upstream.upstream_id": "C"})
+    ready.database["advisory_linksets"].delete_many({})
+    ready.backfill()
+    assert ready.rollback().json["touched"] == []
+    assert ready.database["lnm_backfill_errors"].count_documents({}) == 0
+
+
+def test_an_image_that_was_lost_is_told_before_anything_else_is_lost(ready: Ready) -> None:
+    ready.database["advisory_raw"].insert_one(raw("A", "CVE-1"))
+    ready.backfill()
+    ready.database["advisory_raw"].insert_one(raw("B", "CVE-1"))
+    ready.backfill()
+    image = ready.database["lnm_backfill_before"].find_one_and_delete({}) or {}
+
+    assert "lnm_backfill_before does not hold" in ready.rollback(wanted=3).json["error"]["message"]
+    ready.database["lnm_backfill_before"].insert_one(image)
+    ready.rollback()
+
+    assert sum(ready.database[name].count_documents({}) for name in OUTPUTS) == 0
+
+
 def test_a_change_that_only_a_type_shows_is_a_change(ready: Ready) -> None:
     """Int64 or Int32, the order of fields: the same in JSON, another thing in BSON."""
     ready.database["advisory_raw"].insert_one(raw("A"))

@@ -42,14 +42,12 @@ class Tally:
     restored: int = 0
     gone: int = 0
     """That were not there any more."""
-    touched: int = 0
 
     def add(self, done: Done, collection: str) -> None:
         """Counts a row."""
         self.removed[collection] = self.removed.get(collection, 0) + len(done.removed)
         self.restored += len(done.restored)
         self.gone += done.gone
-        self.touched += len(done.touched)
 
 
 @dataclass(frozen=True)
@@ -100,6 +98,8 @@ def take_back(lease: Lease, row: Mapping[str, Any], progress: Progress, reason: 
     """
     database, run = lease.database, row["_id"]
     claim_all(lease)
+    if row["state"] != runs.ROLLING_BACK:  # what an earlier rollback has left of a run that was done again since
+        remove_all(lease, ERRORS, {"runId": run, "stage": STAGE})
     forced = {"forceReason": reason} if reason else {}
     runs.changed(lease, run, {"state": runs.ROLLING_BACK, "epoch": row["epoch"], **forced})
     tally = Tally()
@@ -111,7 +111,8 @@ def take_back(lease: Lease, row: Mapping[str, Any], progress: Progress, reason: 
                 tally.add(take_row_back(lease, one, collection), collection)
             progress.show(f"taking back {collection}", done, total, 0)
     forget(lease, run)
-    runs.changed(lease, run, {"state": runs.ROLLED_BACK, "touched": tally.touched})
+    left = database[ERRORS].count_documents({"runId": run, "stage": STAGE})  # also by an attempt that was stopped
+    runs.changed(lease, run, {"state": runs.ROLLED_BACK, "touched": left})
     return tally
 
 
@@ -148,8 +149,12 @@ def take_row_back(lease: Lease, row: Mapping[str, Any], collection: str) -> Done
         for identity in done.restored:
             kept = database[BEFORE].with_options(codec_options=RAW)
             image = kept.find_one({"_id": {"run": run, "collection": collection, "id": identity}}, session=session)
-            if image is not None:
-                database[collection].replace_one({"_id": identity}, RawBSONDocument(image["document"].raw), session=session)
+            if image is None:
+                raise PlanError(
+                    f"{collection}: {BEFORE} does not hold what {identity} was before this run",
+                    hint=f"restore {BEFORE} from the backup, then run the same command again; this document was left",
+                )
+            database[collection].replace_one({"_id": identity}, RawBSONDocument(image["document"].raw), session=session)
         for identity in done.touched:
             said = touched_row(run, collection, identity)
             database[ERRORS].replace_one({"_id": said["_id"]}, said, upsert=True, session=session)
@@ -189,14 +194,15 @@ def touched_row(run: str, collection: str, identity: ObjectId) -> dict[str, Any]
 
 def forget(lease: Lease, run: str) -> None:
     """Removes what a run has kept for itself; what was left of it stays listed."""
-    database = lease.database
-    for name, wanted in (
-        (BEFORE, {"_id.run": run}),
-        (ERRORS, {"runId": run, "stage": {"$ne": STAGE}}),
-        (CHECKPOINTS, {"runId": run}),
-    ):
-        while ids := [one["_id"] for one in database[name].find(wanted, {"_id": 1}).limit(CHUNK)]:
-            lease.transaction(FENCE, functools.partial(remove, database, name, ids))
+    remove_all(lease, BEFORE, {"_id.run": run})
+    remove_all(lease, ERRORS, {"runId": run, "stage": {"$ne": STAGE}})
+    remove_all(lease, CHECKPOINTS, {"runId": run})
+
+
+def remove_all(lease: Lease, name: str, wanted: Mapping[str, Any]) -> None:
+    """Removes rows of ours, some at a time."""
+    while ids := [one["_id"] for one in lease.database[name].find(wanted, {"_id": 1}).limit(CHUNK)]:
+        lease.transaction(FENCE, functools.partial(remove, lease.database, name, ids))
 
 
 def remove(database: Database, collection: str, ids: Sequence[Any], session: ClientSession) -> None:

@@ -33,7 +33,7 @@ def run(options: Options, kit: VerifiedKit, migration: Migration) -> Result:
         history.require(story, migrations.known(kit), None, options.again)
         require_last(story, migrations.known(kit), migration)
         rows = list(reversed(runs.standing(database)))
-        rollback.require_known(database, rows)
+        rollback.require_known(database, runs.all_of(database))
         known = ledger.entry(database, migration.id)
         said = {"database": database.name, "delivery": migration.delivery, "migration": migration.id, "state": known.state}
         if known.state in NEVER and not rows:
