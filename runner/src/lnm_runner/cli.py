@@ -113,6 +113,8 @@ def parser() -> Parser:
     backfill.add_argument("--max-lag", metavar="SECONDS", type=float, default=30, help="pause while a member is so late (30)")
     backfill.add_argument("--workers", metavar="N", type=int, default=1, help="processes that work side by side (default: 1)")
     backfill.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
+    validate = command("validate", "21-102: whether what the backfill has left fits together; read-only", common, kit, key)
+    validate.add_argument("--full", action="store_true", help="hash every document, not a sample of them")
     seed = command("seed-demo", "fill an empty database with advisories; without --execute it is only counted", common)
     seed.add_argument("files", nargs="*", metavar="FILE", type=Path, help="OSV advisories (*.ndjson.gz); or invented ones")
     seed.add_argument("--execute", action="store_true", help="do it")
@@ -202,6 +204,7 @@ def run(parsed: argparse.Namespace) -> Result:
         force_reason=reason_of(given),
         max_lag_s=given.get("max_lag", 30),
         workers=given.get("workers", 1),
+        is_full=given.get("full", False),
         files=tuple(given.get("files") or ()),
         tenants=given.get("tenants", 1),
         documents=given.get("documents"),
