@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from lnm_runner.errors import CancelledError, InputError, RunnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lnm_runner.commands import Result
 
@@ -104,17 +104,7 @@ def parser() -> Parser:
         changing.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="agree to lose so many expired rows")
     rollback.add_argument("--force", action="store_true", help="21-102: although events of it were published; needs a reason")
     rollback.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept with the run")
-    backfill = command("backfill", "21-102: make observations and linksets of what is stored", common, kit, key)
-    backfill.add_argument("--execute", action="store_true", help="do it; without it, it is counted and forecast")
-    backfill.add_argument("--dry-run", action="store_true", help="write nothing, also beside --execute")
-    backfill.add_argument("--batch-size", metavar="N", type=int, default=500, help="documents of a batch (default: 500)")
-    backfill.add_argument("--stop-on-error", action="store_true", help="stop after the batch in which a document fails")
-    backfill.add_argument("--max-errors", metavar="N", type=int, help="stop once more than N documents have failed")
-    backfill.add_argument("--max-lag", metavar="SECONDS", type=float, default=30, help="pause while a member is so late (30)")
-    backfill.add_argument("--workers", metavar="N", type=int, default=1, help="processes that work side by side (default: 1)")
-    backfill.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
-    validate = command("validate", "21-102: whether what the backfill has left fits together; read-only", common, kit, key)
-    validate.add_argument("--full", action="store_true", help="hash every document, not a sample of them")
+    of_the_backfill(command, common, kit, key)
     seed = command("seed-demo", "fill an empty database with advisories; without --execute it is only counted", common)
     seed.add_argument("files", nargs="*", metavar="FILE", type=Path, help="OSV advisories (*.ndjson.gz); or invented ones")
     seed.add_argument("--execute", action="store_true", help="do it")
@@ -126,6 +116,26 @@ def parser() -> Parser:
     verify.add_argument("kit", metavar="KIT", type=Path, help="the kit")
     # fmt: on
     return top
+
+
+def of_the_backfill(command: Callable[..., Parser], common: Parser, kit: Parser, key: Parser) -> None:
+    """The commands of 21-102."""
+    # fmt: off
+    backfill = command("backfill", "21-102: make observations and linksets of what is stored", common, kit, key)
+    backfill.add_argument("--execute", action="store_true", help="do it; without it, it is counted and forecast")
+    backfill.add_argument("--dry-run", action="store_true", help="write nothing, also beside --execute")
+    backfill.add_argument("--batch-size", metavar="N", type=int, default=500, help="documents of a batch (default: 500)")
+    backfill.add_argument("--stop-on-error", action="store_true", help="stop after the batch in which a document fails")
+    backfill.add_argument("--max-errors", metavar="N", type=int, help="stop once more than N documents have failed")
+    backfill.add_argument("--max-lag", metavar="SECONDS", type=float, default=30, help="pause while a member is so late (30)")
+    backfill.add_argument("--workers", metavar="N", type=int, default=1, help="processes that work side by side (default: 1)")
+    backfill.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
+    validate = command("validate", "whether what a backfill has left fits together; read-only", common, kit, key)
+    validate.add_argument("--full", action="store_true", help="hash every document, not a sample of them")
+    prove = command("prove", "prove a document, or all, against the report of a backfill; read-only", common)
+    prove.add_argument("--id", metavar="ID", default="", help="the _id of what was written, or of a document of advisory_raw")
+    prove.add_argument("--report", metavar="FILE", type=Path, help="the report (default: that of the state folder)")
+    # fmt: on
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -202,9 +212,11 @@ def run(parsed: argparse.Namespace) -> Result:
         stop_on_error=given.get("stop_on_error", False),
         max_errors=given.get("max_errors"),
         force_reason=reason_of(given),
+        identity=given.get("id") or "",
+        is_full=given.get("full", False),
+        report=given.get("report"),
         max_lag_s=given.get("max_lag", 30),
         workers=given.get("workers", 1),
-        is_full=given.get("full", False),
         files=tuple(given.get("files") or ()),
         tenants=given.get("tenants", 1),
         documents=given.get("documents"),

@@ -69,10 +69,10 @@ def sampled(database: Database) -> list[Item]:
     for chunk in making.ahead(rows):
         read = source.documents(database, [workfile.unpacked(row["raw_id"]) for row in chunk])
         pointers = [found for one in read.values() if (found := inventory.inside(one, "content.gridFsId")) is not None]
-        files = source.files(database, pointers) if pointers else {}
+        payloads = source.payloads(database, pointers)
         before = {"id": None, "revision": 0}
         items += [
-            making.observed_one(given, {**dict.fromkeys(inventory.ROW), **row}, read.get(row["raw_id"]), files, before)
+            making.observed_one(given, {**dict.fromkeys(inventory.ROW), **row}, read.get(row["raw_id"]), payloads, before)
             for row in chunk
         ]
     return items

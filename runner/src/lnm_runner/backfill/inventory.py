@@ -86,7 +86,8 @@ def scan_raw(database: Database, work: sqlite3.Connection, tree: merkle.Tree, te
         rows, names = [], []
         for document in chunk:
             row = row_of(count, document)
-            tree.add(identity.canonical(leaf_of(document, row.get("sha256"))))
+            row["leaf"] = merkle.leaf_hash(identity.canonical(leaf_of(document, row.get("sha256"))))
+            tree.add_hash(row["leaf"])
             rows.append(tuple(row.get(name) for name in ROW))
             if row["problem"] is None:
                 names += [(row["tenant"], name, count) for name in names_of(document)]
@@ -97,7 +98,21 @@ def scan_raw(database: Database, work: sqlite3.Connection, tree: merkle.Tree, te
     return count
 
 
-ROW = ("n", "raw_id", "size", "tenant", "source", "advisory", "sha256", "fetched_ms", "supersedes", "problem", "lead", "place")
+ROW = (
+    "n",
+    "raw_id",
+    "size",
+    "tenant",
+    "source",
+    "advisory",
+    "sha256",
+    "fetched_ms",
+    "supersedes",
+    "problem",
+    "lead",
+    "place",
+    "leaf",
+)
 
 
 def in_order(database: Database, fields: Mapping[str, Any] = FIELDS) -> Iterator[Mapping[str, Any]]:
@@ -204,10 +219,11 @@ def scan_legacy(database: Database, work: sqlite3.Connection, tree: merkle.Tree)
         dates = [inside(one, "recordedAt") for one in as_list(document.get("provenance"))]
         recorded = max((milliseconds(at) for at in dates if isinstance(at, dt.datetime)), default=0)
         shown = [as_text(document.get("tenantId")), as_text(document.get("advisoryKey"))]
-        tree.add(identity.canonical([["advisory", *shown], hashlib.sha256(raw.raw).hexdigest()]))
+        leaf = merkle.leaf_hash(identity.canonical([["advisory", *shown], hashlib.sha256(raw.raw).hexdigest()]))
+        tree.add_hash(leaf)
         work.execute(
-            "INSERT INTO legacy VALUES (?, ?, ?, ?, ?, ?)",
-            (count, workfile.packed(document["_id"]), tenant, key, recorded, problem),
+            "INSERT INTO legacy VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (count, workfile.packed(document["_id"]), tenant, key, recorded, problem, leaf),
         )
         called = {name.strip().upper() for name in names if isinstance(name, str) and name.strip()}
         work.executemany("INSERT INTO legacy_name VALUES (?, ?)", [(count, name) for name in sorted(called)])

@@ -29,11 +29,13 @@ from lnm_runner.backfill.items import (
     DocumentError,
     Failure,
     Item,
+    Made,
     Position,
     encoded,
 )
 from lnm_runner.backfill.observations import Place as Revision
 from lnm_runner.backfill.observations import Raw
+from lnm_runner.backfill.source import Payloads
 from lnm_runner.backfill.workfile import unpacked
 from lnm_runner.mongo import Database
 
@@ -55,11 +57,11 @@ def observed(given: Input, low: int, high: int, after: Position | None, carry: M
     for rows in ahead(placed_rows(given.work, low, high, after)):
         read = source.documents(given.database, [unpacked(row["raw_id"]) for row in rows])
         pointers = [found for one in read.values() if (found := inside(one, "content.gridFsId")) is not None]
-        files = source.files(given.database, pointers) if pointers else {}
+        payloads = source.payloads(given.database, pointers)
         for row in rows:
             if before.get("lead") != row["lead"]:
                 before = {"lead": row["lead"], "id": None, "revision": 0}
-            item = observed_one(given, row, read.get(row["raw_id"]), files, before)
+            item = observed_one(given, row, read.get(row["raw_id"]), payloads, before)
             if item.carry is not None:
                 before = dict(item.carry)
             yield Item(item.position, item.tenant, item.made, item.failure, item.tallies, before)
@@ -87,32 +89,25 @@ def ahead(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def observed_one(
-    given: Input, row: Mapping[str, Any], document: Mapping[str, Any] | None, files: Mapping[str, Any], before: Mapping[str, Any]
+    given: Input, row: Mapping[str, Any], document: Mapping[str, Any] | None, payloads: Payloads, before: Mapping[str, Any]
 ) -> Item:
     """What is made of one document."""
     position, tenant = (row["lead"], row["place"]), row["tenant"] or ""
     if row["twin"] is not None:
         return Item(position, tenant, tallies=("duplicate",))
     try:
-        raw, record, collector = read_one(given.database, row, document, files)
-        place = Revision(before["revision"] + 1, before["id"])
-        made = observations.document(raw, record, place, given.run)
-        documents = (
-            encoded(observations.COLLECTION, made),
-            encoded(events.OF_OBSERVATIONS, events.of_observation(made, collector)),
-        )
+        raw, payload = read_one(row, document, payloads)
+        made, documents, record = made_one(given, raw, payload, Revision(before["revision"] + 1, before["id"]), document or {})
     except DocumentError as err:
         return Item(position, tenant, failure=Failure(key_of(row), err.code, err.reason))
     tallies = (f"format:{raw.format}", *(["revision"] if before["id"] else []), *(["withdrawn"] if record.withdrawn else []))
-    return Item(position, tenant, documents, None, tallies, {"lead": row["lead"], "id": made["_id"], "revision": place.revision})
+    return Item(position, tenant, documents, None, tallies, {"lead": row["lead"], "id": made, "revision": before["revision"] + 1})
 
 
-def read_one(
-    database: Database, row: Mapping[str, Any], document: Mapping[str, Any] | None, files: Mapping[str, Any]
-) -> tuple[Raw, Record, dict[str, str]]:
-    """A document and its payload, read and checked.
+def read_one(row: Mapping[str, Any], document: Mapping[str, Any] | None, payloads: Payloads) -> tuple[Raw, Any]:
+    """A document and its payload, checked.
 
-    Raises: DocumentError.
+    Raises: DocumentError; PyMongoError, which is no fault of the document.
     """
     if document is None:
         raise DocumentError(MISSING, "it was there at the inventory and is gone")
@@ -127,29 +122,33 @@ def read_one(
         row[name] for name in ("tenant", "source", "advisory", "sha256", "fetched_ms")
     ):
         raise DocumentError(CHANGED, "it is another one than at the inventory")
+    inline, pointer = (document["content"].get(name) for name in ("raw", "gridFsId"))
+    if inline is None and pointer is None:
+        raise DocumentError(PAYLOAD, "content: neither raw nor gridFsId")
     try:
-        return raw, formats.read(raw.format, payload_of(database, document, files, raw.artifact_sha256)), collector_of(document)
+        return raw, inline if inline is not None else payloads.read(pointer, raw.artifact_sha256)
     except source.ChecksumError as err:
         raise DocumentError("ERR_AOC_005", str(err)) from err
+    except PayloadError as err:
+        raise DocumentError(PAYLOAD, str(err)) from err
+
+
+def made_one(
+    given: Input, raw: Raw, payload: Any, place: Revision, document: Mapping[str, Any]
+) -> tuple[ObjectId, tuple[Made, Made], Record]:
+    """The observation of a payload and its event, with the observation's id.
+
+    Raises: DocumentError.
+    """
+    try:
+        record = formats.read(raw.format, payload)
+        made = observations.document(raw, record, place, given.run)
+        event = events.of_observation(made, collector_of(document))
     except PayloadError as err:
         raise DocumentError(FORMAT if raw.format.upper() not in formats.READERS else PAYLOAD, str(err)) from err
     except Exception as err:
         raise DocumentError(PAYLOAD, f"its reader failed ({type(err).__name__})") from err
-
-
-def payload_of(database: Database, document: Mapping[str, Any], files: Mapping[str, Any], sha256: str) -> Any:
-    """The payload: inline, or from GridFS.
-
-    Raises: source.ChecksumError, PayloadError.
-    """
-    content = document["content"]
-    inline = content.get("raw")
-    if inline is not None:
-        return inline
-    pointer = content.get("gridFsId")
-    if pointer is None:
-        raise PayloadError("content: neither raw nor gridFsId")
-    return source.payload(database, pointer, files.get(repr(pointer)), sha256)
+    return made["_id"], (encoded(observations.COLLECTION, made), encoded(events.OF_OBSERVATIONS, event)), record
 
 
 def raw_of(document: Mapping[str, Any]) -> Raw:

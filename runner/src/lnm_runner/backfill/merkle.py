@@ -77,29 +77,43 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return tree.root()
 
 
-def path(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of a leaf (section 2.1.1), of the hashes of all leaves."""
-    if len(hashes) <= 1:
-        return []
-    split = 1 << (len(hashes) - 1).bit_length() - 1
-    if index < split:
-        return [*path(hashes[:split], index), subtree(hashes[split:])]
-    return [*path(hashes[split:], index - split), subtree(hashes[:split])]
+def siblings(index: int, size: int) -> list[tuple[int, int]]:
+    """The ranges of leaves whose roots are the audit path of a leaf (section 2.1.1), from the leaf up."""
+    low, high, found = 0, size, []
+    while high - low > 1:
+        split = low + (1 << (high - low - 1).bit_length() - 1)
+        if index < split:
+            found.append((split, high))
+            high = split
+        else:
+            found.append((low, split))
+            low = split
+    return found[::-1]
 
 
-def subtree(hashes: Sequence[bytes]) -> bytes:
-    """The root over hashes of leaves."""
-    tree = Tree()
-    for made in hashes:
-        tree.add_hash(made)
-    return tree.root()
+def path(hashes: Iterable[bytes], index: int, size: int) -> list[bytes]:
+    """The audit path of a leaf, of the hashes of all leaves, which stream by once."""
+    ranges = siblings(index, size)
+    trees = {low: (high, Tree()) for low, high in ranges}
+    ahead = sorted(trees)
+    for place, made in enumerate(hashes):
+        while ahead and place >= trees[ahead[0]][0]:
+            ahead.pop(0)
+        if ahead and place >= ahead[0]:
+            trees[ahead[0]][1].add_hash(made)
+    return [trees[low][1].root() for low, _ in ranges]
 
 
 def proves(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """True where a path leads from a leaf to the root (RFC 9162, section 2.1.3.2)."""
+    """True where a path leads from a leaf to the root."""
+    return proves_hash(leaf_hash(leaf), index, size, proof, root)
+
+
+def proves_hash(made: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """The same for the hash of a leaf (RFC 9162, section 2.1.3.2)."""
     if index >= size:
         return False
-    at, last, made = index, size - 1, leaf_hash(leaf)
+    at, last = index, size - 1
     for step in proof:
         if last == 0:
             return False

@@ -38,9 +38,9 @@ def rows(database: Database, run: str, stage: str) -> Iterator[Mapping[str, Any]
 
 
 def leaf_bytes(leaf: Leaf) -> bytes:
-    """A leaf of the tree."""
-    before = f"sha256:{leaf.before.hex()}" if leaf.before is not None else None
-    return identity.canonical([str(leaf.id), before, f"sha256:{leaf.after.hex()}"])
+    """A leaf of the tree: canonical JSON, which hexadecimal digits need no encoder for."""
+    before = "null" if leaf.before is None else f'"sha256:{leaf.before.hex()}"'
+    return f'["{leaf.id.binary.hex()}",{before},"sha256:{leaf.after.hex()}"]'.encode("ascii")
 
 
 def stage_leaves(database: Database, run: str, collection: str) -> Iterator[Leaf]:

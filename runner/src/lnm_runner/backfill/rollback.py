@@ -187,12 +187,12 @@ def touched_row(run: str, collection: str, identity: ObjectId) -> dict[str, Any]
     }
 
 
-def forget(lease: Lease, run: str, *, whole: bool = False) -> None:
-    """Removes what a run has kept for itself; what was left of it stays listed until it begins anew (`whole`)."""
+def forget(lease: Lease, run: str) -> None:
+    """Removes what a run has kept for itself; what was left of it stays listed."""
     database = lease.database
     for name, wanted in (
         (BEFORE, {"_id.run": run}),
-        (ERRORS, {"runId": run} | ({} if whole else {"stage": {"$ne": STAGE}})),
+        (ERRORS, {"runId": run, "stage": {"$ne": STAGE}}),
         (CHECKPOINTS, {"runId": run}),
     ):
         while ids := [one["_id"] for one in database[name].find(wanted, {"_id": 1}).limit(CHUNK)]:

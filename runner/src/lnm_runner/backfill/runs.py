@@ -48,17 +48,17 @@ def begin(lease: Lease, run: str, about: Mapping[str, Any], settings: Mapping[st
         "settings": dict(settings),
         "state": RUNNING,
     }
-    changed(lease, run, row)
+    changed(lease, run, row, is_new=known is None)
     return {"_id": run, **row}
 
 
-def changed(lease: Lease, run: str, fields: Mapping[str, Any]) -> None:
+def changed(lease: Lease, run: str, fields: Mapping[str, Any], *, is_new: bool = False) -> None:
     """Changes fields of a run's row.
 
     Raises: LeaseLostError, PyMongoError.
     """
 
     def write(session: ClientSession) -> None:
-        lease.database[RUNS].update_one({"_id": run}, {"$set": dict(fields)}, upsert=True, session=session)
+        lease.database[RUNS].update_one({"_id": run}, {"$set": dict(fields)}, upsert=is_new, session=session)
 
     lease.transaction(FENCE, write)

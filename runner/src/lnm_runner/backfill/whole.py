@@ -121,9 +121,6 @@ def staged(job: Job, held: Lease, about: Mapping[str, Any]) -> Outcome:
         },
     }
     rollback.claim_all(held)
-    known = job.database[runs.RUNS].find_one({"_id": about["runId"]})
-    if known is not None and known["state"] == runs.ROLLED_BACK:
-        rollback.forget(held, about["runId"], whole=True)
     row = runs.begin(held, about["runId"], described, job.settings)
     runlog.append(job.folder, "begin", run=row["_id"], workers=job.workers, **job.settings)
     follower = runlog.Follower(job.folder)

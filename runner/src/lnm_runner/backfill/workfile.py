@@ -7,10 +7,10 @@ processes too. Tables:
     raw          a document of advisory_raw, in inventory order: n from 0, raw_id (BSON of {_id}), size in bytes, tenant, source,
                  advisory, sha256, fetched_ms, supersedes (BSON of {_id}); NULL where `problem` says why the key cannot be read;
                  lead: the first n of the same advisory, place: where it stands among its revisions, from 0;
-                 twin: the n of an earlier document with the same natural key
+                 twin: the n of an earlier document with the same natural key; leaf: its hash in the tree of the inventory
     name         what an advisory is called: tenant, name in capitals, n
     member       component (its smallest lead), lead
-    legacy       a merged document: n from 0, legacy_id (BSON of {_id}), tenant, key, recorded_ms, problem
+    legacy       a merged document: n from 0, legacy_id (BSON of {_id}), tenant, key, recorded_ms, problem, leaf
     legacy_name  n, name in capitals
     burial       the components that a merged document names: component, n
     earlier      what earlier runs wrote and this one may replace: id, sha256
@@ -35,11 +35,11 @@ SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE raw (
     n INTEGER PRIMARY KEY, raw_id BLOB NOT NULL, size INTEGER NOT NULL, tenant TEXT, source TEXT, advisory TEXT, sha256 TEXT,
-    fetched_ms INTEGER, supersedes BLOB, problem TEXT, lead INTEGER, place INTEGER, twin INTEGER);
+    fetched_ms INTEGER, supersedes BLOB, problem TEXT, lead INTEGER, place INTEGER, twin INTEGER, leaf BLOB NOT NULL);
 CREATE TABLE name (tenant TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL);
 CREATE TABLE member (component INTEGER NOT NULL, lead INTEGER NOT NULL, PRIMARY KEY (component, lead)) WITHOUT ROWID;
 CREATE TABLE legacy (
-    n INTEGER PRIMARY KEY, legacy_id BLOB NOT NULL, tenant TEXT, key TEXT, recorded_ms INTEGER, problem TEXT);
+    n INTEGER PRIMARY KEY, legacy_id BLOB NOT NULL, tenant TEXT, key TEXT, recorded_ms INTEGER, problem TEXT, leaf BLOB NOT NULL);
 CREATE TABLE legacy_name (n INTEGER NOT NULL, name TEXT NOT NULL);
 CREATE TABLE burial (component INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (component, n)) WITHOUT ROWID;
 CREATE TABLE earlier (id BLOB PRIMARY KEY, sha256 BLOB NOT NULL) WITHOUT ROWID;

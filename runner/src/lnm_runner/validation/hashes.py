@@ -128,11 +128,11 @@ def payloads(stored: Stored, ids: Sequence[bytes], looked: Looked) -> None:
     fields = {"content.gridFsId": 1, "upstream.content_hash": 1}
     lying = {"_id": {"$in": [unpacked(one) for (one,) in rows]}, "content.raw": None, "content.gridFsId": {"$ne": None}}
     found = list(raws.find(lying, fields).sort("_id", 1))
-    files = source.files(stored.database, [inside(one, "content.gridFsId") for one in found]) if found else {}
+    read = source.payloads(stored.database, [inside(one, "content.gridFsId") for one in found])
     for document in found:
         pointer, digest = inside(document, "content.gridFsId"), str(inside(document, "upstream.content_hash"))
         looked.payloads += 1
         try:
-            looked.size += len(source.payload(stored.database, pointer, files.get(repr(pointer)), digest.removeprefix("sha256:")))
+            looked.size += len(read.read(pointer, digest.removeprefix("sha256:")))
         except (source.ChecksumError, PayloadError) as err:
             looked.torn.append(f"{document['_id']}: {err}")
