@@ -7,7 +7,7 @@ belongs between the backfill and the outbox: rows of an outbox that were publish
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lnm_runner import lease, migrations, mongo
@@ -20,7 +20,6 @@ from lnm_runner.options import BACKFILL, Options
 from lnm_runner.validation import equations, proof, reading, skeleton
 from lnm_runner.validation.equations import ENDED, FAILS, Checked
 from lnm_runner.validation.findings import Look, Stored
-from lnm_runner.validation.skeleton import Skeleton
 
 SCHEMA = "21-101"
 OTHERS = {
@@ -42,26 +41,14 @@ def run(options: Options) -> Result:
     _ = options.settings  # a wrong one is told before anything is asked
     kit = open_kit(options.kit_path, options.trusted_keys)
     (schema,), (backfill,) = (migrations.chosen(kit, delivery) for delivery in (SCHEMA, BACKFILL))
-    began = time.monotonic()
     with mongo.connect(options) as server:
         standing = runs.standing(server.database)
         if not standing:
             raise NotFoundError(
                 f"{server.database.name}: no run of {BACKFILL} stands here", hint=f"first: {options.going('apply', BACKFILL)}"
             )
-        look = Look(server, kit, schema, backfill, options, standing)
-        ended = Checked(*ENDED, proof.ended(look))
-        if ended.verdict == FAILS:
-            raise refused(ended, {}, options)
-        numbers = {row["_id"]: number for number, row in enumerate(standing, 1)}
-        with skeleton.made(server.database, numbers, options.state_folder, options.progress, reading.READERS) as made:
-            found = [ended, *equations.checked(Stored(look, made))]
-            data = counted(look, made, found)
+        found, data = examined(Look(server, schema, backfill, options, standing))
         holder = lease.holder(server.database)
-    took_ms = round((time.monotonic() - began) * SECOND_MS)
-    rate = round(data["documents"] * SECOND_MS / max(took_ms, 1))
-    data |= {"durationMs": took_ms, "documentsPerSecond": rate}
-    options.progress.wipe()
     failed = [one for one in found if one.verdict == FAILS]
     if failed:
         for one in found:
@@ -73,20 +60,37 @@ def run(options: Options) -> Result:
         f"  of somebody else, and not judged: {others or 'none'}",
         *([f"another runner is at work: {lease.described(holder)}"] if holder is not None and holder["isHeld"] else []),
         *filter(None, [kit.warning]),
-        f"{len(found)} equations, none fails: {data['documents']:,} documents, {rate:,}/s. Nothing was written.",
+        f"{len(found)} equations, none fails: {data['documents']:,} documents, {data['documentsPerSecond']:,}/s",
+        "Nothing was written.",
     ]
     return Result(data, [*(one.line() for one in found), *last])
 
 
-def counted(look: Look, made: Skeleton, found: Sequence[Checked]) -> dict[str, Any]:
-    """What was found, for a program."""
-    return {
+def examined(look: Look) -> tuple[list[Checked], dict[str, Any]]:
+    """Every equation, and what was found, for a program; where a run has not ended, that alone.
+
+    Raises: RunnerError, PyMongoError.
+    """
+    began, options = time.monotonic(), look.options
+    ended = Checked(*ENDED, proof.ended(look))
+    if ended.verdict == FAILS:
+        return [ended], {}
+    numbers = {row["_id"]: number for number, row in enumerate(look.runs, 1)}
+    with skeleton.made(look.database, numbers, options.state_folder, options.progress, reading.READERS) as made:
+        found = [ended, *equations.checked(Stored(look, made))]
+        others = {name: made.work.execute(query).fetchone()[0] for name, query in OTHERS.items()}
+    options.progress.wipe()
+    took_ms = round((time.monotonic() - began) * SECOND_MS)
+    documents = sum(made.read.values())
+    return found, {
         "database": look.database.name,
-        "runs": list(made.runs),
-        "full": look.options.is_full,
+        "runs": list(numbers),
+        "full": options.is_full,
         "equations": [one.as_json() for one in found],
-        "documents": sum(made.read.values()),
-        "others": {name: made.work.execute(query).fetchone()[0] for name, query in OTHERS.items()},
+        "documents": documents,
+        "others": others,
+        "durationMs": took_ms,
+        "documentsPerSecond": round(documents * SECOND_MS / max(took_ms, 1)),
     }
 
 

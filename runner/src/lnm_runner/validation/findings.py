@@ -10,7 +10,6 @@ from typing import Any
 from lnm_runner import ledger
 from lnm_runner.backfill.workfile import unpacked
 from lnm_runner.errors import MOST_SHOWN
-from lnm_runner.kit import VerifiedKit
 from lnm_runner.migrations import Migration
 from lnm_runner.mongo import Database, Server
 from lnm_runner.options import Options, Settings
@@ -49,7 +48,6 @@ class Look:
     """What the equations look at."""
 
     server: Server
-    kit: VerifiedKit
     schema: Migration
     """21-101."""
     backfill: Migration

@@ -10,9 +10,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from bson import DatetimeMS
-
-from lnm_runner.backfill import events, identity, linksets, observations, tombstones
+from lnm_runner.backfill import events, linksets, observations, tombstones
 from lnm_runner.backfill.inventory import OF_THE_INPUT
 from lnm_runner.validation.findings import MOST_EXAMPLES, Defect, Finding, Stored, gathered
 
@@ -51,7 +49,8 @@ def each(form: Form) -> Form:
 
 def of(*, optional: tuple[str, ...] = (), **fields: Form) -> Form:
     """An object; fields that are not named are nobody's business here."""
-    return {"bsonType": "object", "required": [name for name in fields if name not in optional], "properties": fields}
+    required = [name for name in fields if name not in optional]
+    return {"bsonType": "object", "properties": fields} | ({"required": required} if required else {})
 
 
 RUN = of(runId=TEXT, task=TEXT)
@@ -94,10 +93,7 @@ FORMS: Mapping[str, Form] = {
         _id=ID, tenantId=TEXT, legacyAdvisoryKey=TEXT, legacyId={}, reason=TEXT, linksetIds=each(ID), createdAt=DATE, backfill=RUN
     ),
 }  # fmt: skip
-FIRST, LAST = (
-    DatetimeMS(int((at - identity.EPOCH).total_seconds() * 1000))
-    for at in (dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, tzinfo=dt.UTC))
-)
+FIRST, LAST = dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 DATES: Mapping[str, tuple[str, ...]] = {
     observations.COLLECTION: ("ingestedAt", "provenance.fetchedAt"),
     linksets.COLLECTION: ("createdAt",),
@@ -115,42 +111,27 @@ def typed(stored: Stored) -> Finding:
     for collection, form in FORMS.items():
         mine = {"backfill.runId": {"$in": stored.run_ids}}
         source = stored.database[collection].with_options(codec_options=OF_THE_INPUT)
-        count += source.count_documents(mine)
         far = [{path: {"$type": "date", "$not": {"$gte": FIRST, "$lte": LAST}}} for path in DATES[collection]]
         wrong = {**mine, "$or": [{"$nor": [{"$jsonSchema": form}]}, *far]}
-        if many := source.count_documents(wrong):
-            shown = [
-                f"{one['_id']} {place(stored, collection, one['_id'])}"
-                for one in source.find(wrong, {"_id": 1}).sort("_id", 1).limit(MOST_EXAMPLES)
-            ]
-            found += gathered(
-                many,
-                f"documents of {collection} hold values of another type",
-                "the types of its schema, and dates of the years 1 to 9999",
-                shown,
-            )
+        count += source.count_documents(mine)
+        ids = [one["_id"] for one in source.find(wrong, {"_id": 1}).sort("_id", 1).limit(MOST_EXAMPLES)]
+        found += gathered(
+            source.count_documents(wrong) if ids else 0,
+            f"documents of {collection} hold values of another type",
+            "the types of its schema, and dates of the years 1 to 9999",
+            (f"{each_id} {place(stored, collection, each_id)}" for each_id in ids),
+        )
     return Finding(f"{count:,} documents", tuple(found))
 
 
 def place(stored: Stored, collection: str, identity_: Any) -> str:
-    """Which fields of a document are wrong, and how."""
+    """Which fields of a document are wrong, and what they hold."""
     form, source = FORMS[collection], stored.database[collection]
-    names = [
-        name
-        for name, wanted in form["properties"].items()
-        if not source.count_documents(
-            {"_id": identity_, "$jsonSchema": of(optional=() if name in form["required"] else (name,), **{name: wanted})}
-        )
-    ]
-    kinds = next(
-        iter(
-            source.aggregate(
-                [
-                    {"$match": {"_id": identity_}},
-                    {"$project": {"_id": 0} | {name: {"$type": f"${name}"} for name in names if name != "_id"}},
-                ]
-            )
-        ),
-        {},
-    )
-    return ", ".join(f"{name} ({kinds[name]})" if name in kinds else name for name in names) or "a date out of range"
+    kinds = {name: {"$type": f"${name}"} for name in form["properties"]}
+    (held,) = source.aggregate([{"$match": {"_id": identity_}}, {"$replaceWith": kinds}])
+    wrong = []
+    for name, wanted in form["properties"].items():
+        alone = of(optional=() if name in form["required"] else (name,), **{name: wanted})
+        if not source.count_documents({"_id": identity_, "$jsonSchema": alone}):
+            wrong.append(f"{name} ({held[name]})")
+    return ", ".join(wrong) or "a date out of range"

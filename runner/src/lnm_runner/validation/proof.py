@@ -8,10 +8,12 @@ over all the others: where it is the run's, exactly the documents of the invento
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lnm_runner import ledger
 from lnm_runner.backfill import identity, observations, report, runs
+from lnm_runner.mongo import Database
 from lnm_runner.validation.findings import Defect, Finding, Look, Stored
 
 WORDS = (observations.COLLECTION, "kept", "duplicate", "quarantined")
@@ -101,11 +103,16 @@ def rooted(stored: Stored, known: int, twins: int) -> Iterator[Defect]:
     )
 
 
+def report_hash(database: Database, run: Mapping[str, Any]) -> str:
+    """Of the report of a run, made of its checkpoints and errors."""
+    return f"sha256:{hashlib.sha256(identity.canonical(report.made(database, run))).hexdigest()}"
+
+
 def reported(stored: Stored) -> Finding:
-    """Reports, made anew of the checkpoints and errors."""
+    """Reports, made anew."""
     found = []
     for row in stored.look.runs:
-        made = f"sha256:{hashlib.sha256(identity.canonical(report.made(stored.database, row))).hexdigest()}"
+        made = report_hash(stored.database, row)
         if made != row.get("report"):
             found.append(
                 Defect(f"the report of run {row['_id']}, made anew, has the hash {made}", f"{row.get('report')}, as it ended")

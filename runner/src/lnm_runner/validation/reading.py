@@ -18,7 +18,7 @@ from lnm_runner.backfill.batches import ERRORS
 from lnm_runner.backfill.inventory import LEGACY, OF_THE_INPUT, RAW, as_list, as_text
 from lnm_runner.backfill.leaves import CHECKPOINTS
 from lnm_runner.backfill.workfile import packed
-from lnm_runner.validation.skeleton import Skeleton
+from lnm_runner.validation.skeleton import CHUNK, Skeleton
 
 NAMES = {"$map": {"input": {"$objectToArray": "$$ROOT"}, "in": "$$this.k"}}
 """The fields at the top of a document."""
@@ -83,7 +83,7 @@ def raw_rows(skeleton: Skeleton, tree: merkle.Tree) -> Iterator[tuple[Any, ...]]
 
 def legacy_rows(skeleton: Skeleton, tree: merkle.Tree) -> Iterator[tuple[Any, ...]]:
     """The merged documents."""
-    found = skeleton.database[LEGACY].with_options(codec_options=leaves.RAW).find().sort("_id", 1)
+    found = skeleton.database[LEGACY].with_options(codec_options=leaves.RAW).find(batch_size=CHUNK).sort("_id", 1)
     for n, raw in enumerate(skeleton.told(LEGACY, found)):
         document = bson.decode(raw.raw, OF_THE_INPUT)
         tenant, key = document.get("tenantId"), document.get("advisoryKey")

@@ -119,7 +119,7 @@ class Skeleton:
     def documents(self, collection: str, fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Every document of a collection by its id, less what is not asked for."""
         source = self.database[collection].with_options(codec_options=OF_THE_INPUT)
-        yield from self.told(collection, source.find({}, fields).sort("_id", 1))
+        yield from self.told(collection, source.find({}, fields, batch_size=CHUNK).sort("_id", 1))
 
     def told(self, collection: str, found: Iterable[Any]) -> Iterator[Any]:
         """The same documents, counted and told."""
