@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
-from bson import CodecOptions, DatetimeMS, ObjectId
+from bson import CodecOptions, DatetimeMS, ObjectId, json_util
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
@@ -92,7 +94,7 @@ def validated(ready: Ready, *arguments: str, wanted: int = 0) -> dict[str, Any]:
     """What `lnm validate --json` prints, as a user who has lnmValidate alone."""
     if "validator" not in ready.site.passwords:
         ready.site.add_user("validator", "lnmValidate")
-    given = ("--kit", ready.lnm.kit.folder, *arguments)
+    given: tuple[str | Path, ...] = ("--kit", ready.lnm.kit.folder, *arguments)
     return ready.lnm("validate", "--json", *given, wanted=wanted, **ready.variables("validator")).json
 
 
@@ -457,7 +459,7 @@ def test_without_a_run_there_is_nothing_to_validate(ready: Ready) -> None:
 
 
 def test_inputs_that_failed_and_twins_are_accounted_for(ready: Ready) -> None:
-    first, bad = raw("GHSA-1", "CVE-1"), raw("GHSA-2", payload={"id": "GHSA-2"})
+    first, bad = raw("GHSA-1", "CVE-1"), raw("GHSA-2", content__format="XML")
     twin = {**first, "_id": "twin", "source": {**first["source"], "vendor": "OSV"}}
     spoiled = {**bad, "_id": "spoiled", "source": {**bad["source"], "vendor": "OSV"}}
     derived, homeless = raw("GHSA-3", severity=9), raw("GHSA-4", tenant=None)
@@ -468,6 +470,7 @@ def test_inputs_that_failed_and_twins_are_accounted_for(ready: Ready) -> None:
 
     answer = validated(ready, "--full")
 
+    shipped(ready.lnm.kit, "backfill-report").validate(ready.report())
     said = {one["equation"]: one["found"] for one in answer["equations"]}
     assert {one["equation"]: one["verdict"] for one in answer["equations"]} == HEALTHY
     assert said["inventory"].startswith(
@@ -486,6 +489,9 @@ def test_a_later_run_and_one_that_was_taken_back(ready: Ready, demo: Any) -> Non
     ready.database["advisory"].insert_one(legacy("GHSA-new"))
     ready.backfill()
 
+    shipped(ready.lnm.kit, "advisory-linkset-event").validate(
+        relaxed(ready.database[LS_EVENTS].find_one({"delta.type": "updated"}) or {})
+    )
     answer = validated(ready, "--full")
     assert len(answer["runs"]) == 2
     assert {one["equation"]: one["verdict"] for one in answer["equations"]} == HEALTHY
@@ -547,3 +553,55 @@ def test_a_document_of_the_wrong_kind_is_told_and_breaks_nothing(program: Path) 
             dict.fromkeys(("_id", "tenantId", "provenance", "observations", "replayCursor", "delta"), 1),
         ):
             assert recomputed.wrong(collection, document)[0].startswith("nothing follows from it (")
+
+
+# ---- the schemas that ship
+
+
+FORMS = {
+    OBS: "advisory-observation",
+    LS: "advisory-linkset",
+    OBS_EVENTS: "advisory-observation-event",
+    LS_EVENTS: "advisory-linkset-event",
+    TOMBSTONES: "advisory-linkset-tombstone",
+}
+
+
+def shipped(kit: Kit, name: str) -> jsonschema.Draft202012Validator:
+    """A schema of the kit."""
+    text = json.loads((kit.folder / f"migrations/21-102/schemas/{name}.schema.json").read_bytes())
+    jsonschema.Draft202012Validator.check_schema(text)
+    assert text["$id"].endswith(f"/{name}/1")
+    return jsonschema.Draft202012Validator(text)
+
+
+def relaxed(document: dict[str, Any]) -> Any:
+    """A document in the form that the schemas are about."""
+    return json.loads(json_util.dumps(document, json_options=json_util.RELAXED_JSON_OPTIONS))
+
+
+@pytest.mark.parametrize("collection", FORMS)
+def test_what_is_written_follows_its_schema_which_allows_nothing_else(
+    done: Done, kit: Kit, program: Path, collection: str
+) -> None:
+    wanted = shipped(kit, FORMS[collection])
+
+    documents = [relaxed(one) for one in done.database[collection].find()]
+    for document in documents:
+        wanted.validate(document)
+
+    assert not wanted.is_valid({**documents[0], "x": 1})
+    for name in wanted.schema["required"]:
+        assert not wanted.is_valid({key: value for key, value in documents[0].items() if key != name}), name
+    typed = module(program, "lnm_runner.validation.forms").FORMS[collection]
+    assert set(typed["properties"]) == set(wanted.schema["properties"])
+    assert set(typed["required"]) == set(wanted.schema["required"])
+
+
+def test_the_report_follows_its_schema(done: Done, kit: Kit) -> None:
+    wanted, said = shipped(kit, "backfill-report"), done.ready.report()
+
+    wanted.validate(said)
+    assert not wanted.is_valid({**said, "durationMs": 1})
+    for name in wanted.schema["required"]:
+        assert not wanted.is_valid({key: value for key, value in said.items() if key != name}), name

@@ -121,7 +121,9 @@ def in_order(database: Database, fields: Mapping[str, Any] = FIELDS) -> Iterator
     indexed = any(tuple(index["key"].items()) == ORDER for index in database[RAW].list_indexes()) if exists(database) else False
     last: Mapping[str, Any] | None = None
     while True:
-        cursor = collection.find({}, fields, allow_disk_use=True).sort([*ORDER, *([] if indexed else [("_id", 1)])])
+        cursor = collection.find({}, fields, batch_size=CHUNK, allow_disk_use=True).sort(
+            [*ORDER, *([] if indexed else [("_id", 1)])]
+        )
         if indexed:
             cursor = cursor.hint(list(ORDER))
             if last is not None:
