@@ -259,7 +259,7 @@ def test_without_any_one_thing_validating_is_refused_and_lnm_validate_alone_is_e
     lnm: Lnm, site: Site, kit: Kit, program: Path, tmp_path: Path
 ) -> None:
     """One test for all of them: nothing is written, so that one backfill is enough."""
-    state = {"LNM_STATE_DIR": str(tmp_path)}
+    state: dict[str, Any] = {"LNM_STATE_DIR": str(tmp_path)}
     module(program, "lnm_runner.demo").seed(site.database, documents=80)
     lnm.apply()
     lnm("backfill", "--execute", "--kit", kit.folder, CONCELIER_MONGO_URI=site.uri("backfiller"), **state)
