@@ -17,6 +17,7 @@ PREDICATE = "https://stella-ops.org/attestations/offline-update/1"
 MIGRATION_ID = re.compile(rb'^ID(?:: Final)? = "([A-Za-z0-9_]+)"$', re.MULTILINE)
 DELIVERIES = ("21-101", "21-102", "21-103")
 ABSENT = {
+    "21-102": "the backfill is not in this version; nothing of it is applied",
     "21-103": "the move of raw payloads to an object store is not in this version",
     "image": "the runner image is not in this version; install the runner from runner/wheelhouse",
     "monitoring": "alert rules and dashboard are not in this version",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -15,7 +16,11 @@ from tests.schedule import pytest_xdist_make_scheduler
 __all__ = ["pytest_xdist_make_scheduler"]
 
 ROOT = Path(__file__).resolve().parent.parent
+DIST = Path(os.environ.get("LNM_DIST", ROOT / "artifacts/lnm")).resolve()
+VERSION = (ROOT / "VERSION").read_text(encoding="ascii").strip()
+WHEEL = DIST / f"concelier-lnm-{VERSION}/runner/wheelhouse/lnm_runner-{VERSION}-py3-none-any.whl"
 
+sys.path.append(str(WHEEL))  # the runner's pure functions are tested from its wheel, too, and not from the source tree
 if threading.current_thread() is threading.main_thread():
     # who starts the tests in the background, or by nohup, has them ignore what some of them send to the programs that they start
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -26,16 +31,15 @@ if threading.current_thread() is threading.main_thread():
 @pytest.fixture(scope="session")
 def dist() -> Path:
     """The output folder of the build under test: LNM_DIST, else artifacts/lnm."""
-    folder = Path(os.environ.get("LNM_DIST", ROOT / "artifacts/lnm")).resolve()
-    if not (folder / "signing-key.pub").is_file():
-        pytest.fail(f"{folder.name}: no kit was built; run: make bundle", pytrace=False)
-    return folder
+    if not (DIST / "signing-key.pub").is_file():
+        pytest.fail(f"{DIST.name}: no kit was built; run: make bundle", pytrace=False)
+    return DIST
 
 
 @pytest.fixture(scope="session")
 def version() -> str:
     """The version of this tree."""
-    return (ROOT / "VERSION").read_text(encoding="ascii").strip()
+    return VERSION
 
 
 @pytest.hookimpl(wrapper=True)

@@ -40,7 +40,7 @@ def test_a_fresh_build_says_what_it_made_where_and_what_is_next(built: Tree) -> 
     assert f"kit          artifacts/lnm/{built.tarball.name} (" in said
     assert f"unpacked     artifacts/lnm/{built.kit.name}/" in said
     assert f"rootHash     {manifest['rootHash']}" in said
-    assert "ready: 21-101; absent: 21-102, 21-103, image, monitoring, runbook, seeds" in said
+    assert "ready: 21-101, 21-102; absent: 21-103, image, monitoring, runbook, seeds" in said
     assert "no commit, unknown; channel edge" in said
     key = "openssl pkey -pubin -in signing-key.pub -outform DER | sha256sum"
     fingerprint = subprocess.run(["sh", "-c", key], cwd=built.dist, capture_output=True, text=True, check=True).stdout[:64]

@@ -60,7 +60,7 @@ def variant(
 ) -> Kit:
     """A copy with other files (None: without it), signed by a new key; `digests=False` keeps the manifest's old digests.
 
-    `ready` is `{delivery: its migration's id}` for deliveries that are absent from the source.
+    `ready` is `{delivery: its migration's id}` for deliveries that are to be called ready.
     """
     shutil.copytree(source.folder, target)
     for name, data in changes.items():
@@ -71,7 +71,7 @@ def variant(
     predicate = source.manifest
     for part in predicate["deliveries"]:
         if part["id"] in (ready or {}):
-            part.pop("reason")
+            part.pop("reason", None)
             part |= {"status": "ready", "migration": (ready or {})[part["id"]], "digest": ""}
     private = Ed25519PrivateKey.generate()
     sign(target, predicate, private, digests=digests)

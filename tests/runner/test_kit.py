@@ -116,7 +116,7 @@ def test_loading_a_migration_leaves_the_kit_as_it_was(lnm: Lnm) -> None:
         (b"import lnm_runner.not_there\n", "does not run under this runner"),
         (b"1 / 0\n", "does not run under this runner"),
         (b"(\n", "does not run under this runner"),
-        (b'ID = "20251202_lnm_21_101_sharding_and_ttl"\n', "wanted ID, SUMMARY and plan"),
+        (b'ID = "20251202_lnm_21_101_sharding_and_ttl"\n', "wanted ID, SUMMARY, and plan"),
         (SOURCE.replace(b"_ttl", b"_other") + b"def plan(database, settings): ...\n", "the manifest says"),
     ],
     ids=["import", "exception", "syntax", "no_plan", "other_id"],

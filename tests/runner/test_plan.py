@@ -44,7 +44,7 @@ def test_plan_says_what_apply_then_does(lnm: Lnm, site: Site) -> None:
 def test_plan_without_a_delivery_plans_each_that_is_ready(lnm: Lnm) -> None:
     answer = lnm("plan", "--json", "--kit", lnm.kit.folder).json
 
-    assert [plan["delivery"] for plan in answer["plans"]] == ["21-101"]
+    assert [plan["delivery"] for plan in answer["plans"]] == ["21-101", "21-102"]
 
 
 def test_a_reader_who_applies_is_told_what_is_missing(lnm: Lnm, site: Site) -> None:
@@ -62,13 +62,13 @@ def test_status_tells_what_was_applied_from_which_kit(lnm: Lnm, version: str) ->
 
     assert "20251202_lnm_21_101_sharding_and_ttl: applied 2" in answer.stdout
     assert f"kit {version}, rootHash {lnm.kit.manifest['rootHash']}" in answer.stdout
-    assert "21-102: absent from this kit" in answer.stdout
+    assert "21-103: absent from this kit" in answer.stdout
 
 
 def test_a_delivery_that_is_absent_says_why(lnm: Lnm) -> None:
-    answer = lnm("apply", "21-102", "--kit", lnm.kit.folder, wanted=4)
+    answer = lnm("apply", "21-103", "--kit", lnm.kit.folder, wanted=4)
 
-    assert "21-102 is absent from this kit: " in answer.stderr
+    assert "21-103 is absent from this kit: " in answer.stderr
 
 
 @pytest.mark.parametrize("name", ["21-999", "21-101/../21-101", "lnm"])

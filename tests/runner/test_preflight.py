@@ -55,7 +55,7 @@ def verdicts(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 def test_a_site_that_is_ready_passes_and_nothing_is_written(lnm: Lnm, site: Site) -> None:
     with watched(site.server) as writes:
         found = checks(lnm)
-        said = lnm("preflight", "--kit", lnm.kit.folder)
+        said = lnm("preflight", "21-101", "--kit", lnm.kit.folder)
 
     assert verdicts(found) == {}
     assert writes.oplog == []
@@ -83,7 +83,7 @@ def test_what_may_not_be_seen_is_unknown_and_names_the_role(lnm: Lnm, site: Site
 
 
 def test_every_failure_is_told_in_words_with_what_to_do(lnm: Lnm, site: Site) -> None:
-    answer = lnm("preflight", "--kit", lnm.kit.folder, wanted=2, CONCELIER_MONGO_URI=site.uri("reader"))
+    answer = lnm("preflight", "21-101", "--kit", lnm.kit.folder, wanted=2, CONCELIER_MONGO_URI=site.uri("reader"))
 
     assert answer.stderr.count("error: ") == 6
     assert "error: privileges: this user may not createCollection on " in answer.stderr
@@ -95,7 +95,7 @@ def test_every_failure_is_told_in_words_with_what_to_do(lnm: Lnm, site: Site) ->
 def test_no_user_at_all_is_told_before_anything_else(lnm: Lnm, site: Site) -> None:
     uri = f"mongodb://{site.server.address}/?{site.server.tls}"
 
-    error = lnm("preflight", "--json", "--kit", lnm.kit.folder, wanted=2, CONCELIER_MONGO_URI=uri).json["error"]
+    error = lnm("preflight", "21-101", "--json", "--kit", lnm.kit.folder, wanted=2, CONCELIER_MONGO_URI=uri).json["error"]
 
     assert error["type"] == "CredentialsError"
 
@@ -203,7 +203,7 @@ def test_an_old_server_and_what_it_lacks_are_told(lnm: Lnm) -> None:
     }
     with router.running(**answers) as server:
         runner = lnm.start(
-            "preflight", "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=f"{server.uri}/?directConnection=true"
+            "preflight", "21-101", "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=f"{server.uri}/?directConnection=true"
         )
         told, _ = runner.communicate(timeout=60)
 
@@ -224,7 +224,7 @@ def test_what_a_router_does_not_show_is_said(lnm: Lnm) -> None:
         "find": {"cursor": {"id": 0, "ns": "admin.system.version", "firstBatch": [row]}},
     }
     with router.running(**answers) as server:
-        runner = lnm.start("preflight", "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=server.uri)
+        runner = lnm.start("preflight", "21-101", "--json", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=server.uri)
         found = {check["check"]: check for check in json.loads(runner.communicate(timeout=60)[0])["error"]["checks"]}
 
     assert runner.returncode == 2
@@ -414,7 +414,7 @@ def wait_for_arbiter(server: Mongod) -> None:
 
 
 def test_a_delivery_that_is_absent_is_not_found(lnm: Lnm) -> None:
-    assert "21-102 is absent from this kit" in lnm("preflight", "21-102", "--kit", lnm.kit.folder, wanted=4).stderr
+    assert "21-103 is absent from this kit" in lnm("preflight", "21-103", "--kit", lnm.kit.folder, wanted=4).stderr
 
 
 def test_it_needs_a_kit(lnm: Lnm) -> None:

@@ -147,7 +147,7 @@ def test_without_any_one_thing_of_lnm_read_something_cannot_be_seen(
     less = {"CONCELIER_MONGO_URI": site.uri("less")}
 
     if action in {"dbStats", "collStats"}:
-        looked = failed_checks(lnm("preflight", "--json", "--kit", kit.folder, wanted=2, **less).json)
+        looked = failed_checks(lnm("preflight", "21-101", "--json", "--kit", kit.folder, wanted=2, **less).json)
         assert (looked["disk"]["status"], looked["disk"]["role"]) == ("unknown", "lnmRead")
     elif resource["collection"] == "lnm_lease" and action == "find":
         lnm("doctor", "--json", "--kit", kit.folder, wanted=2, **less)
@@ -161,7 +161,7 @@ def test_without_any_one_thing_of_lnm_preflight_something_cannot_be_seen(
 ) -> None:
     site.add_user("less", restricted(site, kit, "lnmPreflight", resource, action), "lnmApply21101")
 
-    runner = lnm.start("preflight", "--json", "--kit", kit.folder, CONCELIER_MONGO_URI=site.uri("less"))
+    runner = lnm.start("preflight", "21-101", "--json", "--kit", kit.folder, CONCELIER_MONGO_URI=site.uri("less"))
     told = runner.communicate(timeout=60)[0]
 
     assert '"status": "unknown"' in told
@@ -281,8 +281,8 @@ def test_who_may_bypass_a_freeze_applies_in_one(lnm: Lnm, site: Site, kit: Kit) 
     admin = site.server.client.admin
     admin.command({"setUserWriteBlockMode": 1, "global": True})
     try:
-        looked = failed_checks(lnm("preflight", "--json", "--kit", kit.folder, wanted=2).json)
-        lnm("preflight", "--kit", kit.folder, CONCELIER_MONGO_URI=site.uri("in_the_window"))
+        looked = failed_checks(lnm("preflight", "21-101", "--json", "--kit", kit.folder, wanted=2).json)
+        lnm("preflight", "21-101", "--kit", kit.folder, CONCELIER_MONGO_URI=site.uri("in_the_window"))
         lnm.apply(CONCELIER_MONGO_URI=site.uri("in_the_window"))
     finally:
         admin.command({"setUserWriteBlockMode": 1, "global": False})

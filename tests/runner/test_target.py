@@ -55,7 +55,7 @@ def test_an_option_that_would_break_a_run_is_named(lnm: Lnm, site: Site, option:
 def test_an_option_that_the_runner_overrules_hinders_nothing(lnm: Lnm, site: Site, option: str) -> None:
     uri = f"{site.uri('operator')}&{option}"
 
-    looked = lnm("preflight", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=uri)
+    looked = lnm("preflight", "21-101", "--kit", lnm.kit.folder, CONCELIER_MONGO_URI=uri)
     lnm.apply(CONCELIER_MONGO_URI=uri)
 
     assert looked.stderr == ""

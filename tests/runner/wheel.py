@@ -1,18 +1,20 @@
-"""Modules of the runner inside the test process, taken from the installed wheel and not from the source tree."""
+"""Modules of the runner inside the test process, taken from the kit's wheel and not from the source tree."""
 
 from __future__ import annotations
 
 import importlib
-import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
+from tests.conftest import WHEEL
+
 
 def module(program: Path, name: str) -> ModuleType:
-    """A module of the wheel that was installed beside `lnm`."""
+    """A module of the wheel, which is the one that was installed beside `lnm`."""
     (packages,) = (program.parent.parent / "lib").glob("python3*/site-packages")
-    if str(packages) not in sys.path:
-        sys.path.append(str(packages))  # last: the driver stays the one of the tests
     found = importlib.import_module(name)
-    assert Path(found.__file__ or "").is_relative_to(packages)
+    inside = Path(found.__file__ or "").relative_to(WHEEL).as_posix()
+    with zipfile.ZipFile(WHEEL) as wheel:
+        assert wheel.read(inside) == (packages / inside).read_bytes()
     return found

@@ -123,6 +123,7 @@ def of_the_backfill(command: Callable[..., Parser], common: Parser, kit: Parser,
     # fmt: off
     backfill = command("backfill", "21-102: make observations and linksets of what is stored", common, kit, key)
     backfill.add_argument("--execute", action="store_true", help="do it; without it, it is counted and forecast")
+    backfill.add_argument("--resume", action="store_true", help="also where its entry in the ledger was lost; see lnm doctor")
     backfill.add_argument("--dry-run", action="store_true", help="write nothing, also beside --execute")
     backfill.add_argument("--batch-size", metavar="N", type=int, default=500, help="documents of a batch (default: 500)")
     backfill.add_argument("--stop-on-error", action="store_true", help="stop after the batch in which a document fails")

@@ -152,10 +152,9 @@ class Options:
         return self.going("apply", delivery, "--resume")
 
     def going(self, verb: str, delivery: str, *flags: str) -> str:
-        """The command that applies a delivery, or rolls it back; that of a backfill goes on by itself."""
-        if delivery != BACKFILL:
-            return self.command(verb, delivery, "--execute", *flags)
-        return self.command(*(("backfill",) if verb == "apply" else (verb, delivery)), "--execute")
+        """The command that applies a delivery, or rolls it back."""
+        words = ("backfill",) if (verb, delivery) == ("apply", BACKFILL) else (verb, delivery)
+        return self.command(*words, "--execute", *flags)
 
     @property
     def names_events_ttl(self) -> bool:

@@ -67,8 +67,7 @@ def record(payload: Mapping[str, Any]) -> Record:
 def names(vulnerability: Mapping[str, Any], place: str) -> Iterator[str]:
     """What a vulnerability is called.
 
-    An id that does not begin with its issuer (`123456`, of a bug tracker) means another thing in each: its system is told with
-    it.
+    An id that does not begin with its issuer (`123456`, of a bug tracker) means another thing in each; its system is told.
     """
     if name := text(vulnerability, "cve", place):
         yield name

@@ -38,19 +38,19 @@ def purl_and_version(text: str) -> tuple[str, str]:
     Raises: ValueError for what is no purl.
     """
     found = PackageURL.from_string(text)
-    return joined(found.type, found.namespace or "", found.name), found.version or ""
+    return PackageURL(found.type, found.namespace, found.name).to_string(), found.version or ""
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def joined(kind: str, namespace: str, name: str) -> str:
-    """A purl of its parts.
+    """A purl of its parts, the same as that of a source which gives the purl itself.
 
     Raises: ValueError.
     """
     found = PackageURL(kind, namespace or None, name)
     if not found.name:  # the library lets a name of blanks and slashes pass
         raise ValueError
-    return found.to_string()
+    return purl_and_version(found.to_string())[0]  # once read, its escapes are in the one form
 
 
 def purl(text: str, place: str) -> str:

@@ -44,11 +44,8 @@ def of_linkset(linkset: Mapping[str, Any], before: Mapping[str, Any] | None = No
 
     The cursor of a linkset that replaces another is higher than that one's, also where nothing newer has come.
     """
-    ids, old = (
-        sorted(str(one) for one in linkset["observations"]),
-        sorted(str(one) for one in (before or {}).get("observations", ())),
-    )
-    earlier = before or {"confidence": None, "conflicts": [], "createdAt": identity.EPOCH}
+    earlier = before or {"observations": [], "confidence": None, "conflicts": [], "createdAt": identity.EPOCH}
+    ids, old = ({str(one) for one in each["observations"]} for each in (linkset, earlier))
     cursor = max(identity.replay_cursor(linkset["createdAt"]), identity.replay_cursor(earlier["createdAt"]) + 1)
     conflicts = [{name: one[name] for name in ("field", "reason", "sourceIds")} for one in linkset["conflicts"]]
     return {
@@ -59,11 +56,11 @@ def of_linkset(linkset: Mapping[str, Any], before: Mapping[str, Any] | None = No
         "linksetId": str(linkset["_id"]),
         "advisoryId": linkset["advisoryId"],
         "source": linkset["source"],
-        "observationIds": ids,
+        "observationIds": sorted(ids),
         "delta": {
             "type": "created" if before is None else "updated",
-            "observationsAdded": [one for one in ids if one not in old],
-            "observationsRemoved": [one for one in old if one not in ids],
+            "observationsAdded": sorted(ids - old),
+            "observationsRemoved": sorted(old - ids),
             "confidenceChanged": linkset["confidence"] != earlier["confidence"],
             "conflictsChanged": linkset["conflicts"] != earlier["conflicts"],
         },

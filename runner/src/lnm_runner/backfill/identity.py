@@ -66,14 +66,22 @@ def plain(value: Any) -> Any:
 
     Raises: _NotPlainError.
     """
-    if isinstance(value, str) or value is None or isinstance(value, bool):
+    if isinstance(value, str | bool) or value is None:
         return value
     if isinstance(value, list):
         return [plain(each) for each in value]
     if isinstance(value, dict):
-        if not all(name.isascii() for name in value):  # others are sorted by UTF-16
+        if not "".join(value).isascii():  # others are sorted by UTF-16
             raise _NotPlainError
         return {name: plain(each) for name, each in value.items()}
+    return plain_number(value)
+
+
+def plain_number(value: Any) -> float:
+    """A number, as an integer where it is one.
+
+    Raises: _NotPlainError for one that Python would write another way, or not at all, and for what is none.
+    """
     if isinstance(value, float) and value.is_integer() and abs(value) < SHORT_TO:
         return int(value)
     if isinstance(value, float) and SHORT_FROM <= abs(value) < SHORT_TO:

@@ -66,10 +66,9 @@ def carry_out(job: Job) -> Outcome:
     ) as held:  # (1)
         about = taken(job)  # (2)
         known = next((row for row in runs.all_of(job.database) if row["_id"] == about["runId"]), None)
-        if known is not None and known["state"] == runs.DONE:
-            again = report.made(job.database, known)
-            return Outcome(known, again, report.written(job.folder, again), late(job.database, about), is_new=False)
         in_ledger = Run(held, job.migration.id, job.migration.summary)
+        if known is not None and known["state"] == runs.DONE:
+            return done_before(job, in_ledger, known, about)
         ledger.begin(in_ledger, UP, {**job.details, "actions": [f"backfill run {about['runId']}"]}, ())  # (3)
         try:
             outcome = staged(job, held, about)
@@ -81,6 +80,19 @@ def carry_out(job: Job) -> Outcome:
             if told is err:
                 raise
             raise told from err
+    return outcome
+
+
+def done_before(job: Job, in_ledger: Run, known: Mapping[str, Any], about: Mapping[str, Any]) -> Outcome:
+    """What a run that is done came to; only what is missing in the ledger is written."""
+    again = report.made(job.database, known)
+    outcome = Outcome(known, again, report.written(job.folder, again), late(job.database, about), is_new=False)
+    entry = ledger.entry(job.database, job.migration.id)
+    if entry.state != "applied":
+        ledger.begin(in_ledger, UP, {**job.details, "actions": [f"backfill run {about['runId']}, done before"]}, ())
+        ledger.finish(in_ledger, "applied", {"score": {"report": outcome.sha256, "errors": again["errors"]["leaves"]}})
+    elif not entry.is_published:
+        ledger.republish(in_ledger)
     return outcome
 
 

@@ -33,7 +33,7 @@ def run(options: Options) -> Result:
     (migration,) = migrations.chosen(kit, DELIVERY)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *(() if options.execute else (Topology.STANDALONE,)))
-        history.require(ledger.story(server.database), migrations.known(kit), DELIVERY, options.again)
+        history.require(ledger.story(server.database), migrations.known(kit), DELIVERY, options.again, resume=options.resume)
         known = ledger.entry(server.database, migration.id)
         if known.state in {"applying", "failed"} and known.direction != UP:
             raise StoppedError(
