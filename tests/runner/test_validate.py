@@ -502,6 +502,22 @@ def test_a_later_run_and_one_that_was_taken_back(ready: Ready, demo: Any) -> Non
     assert verdicts(ready, "--full") == HEALTHY
 
 
+def test_what_a_rollback_had_to_leave_is_somebody_elses(ready: Ready) -> None:
+    ready.database["advisory_raw"].insert_many([raw("GHSA-1"), raw("GHSA-2")])
+    ready.backfill()
+    ready.database[OBS].update_one({"advisoryId": "GHSA-1"}, {"$set": {"contentHash": "mine"}})
+    ready.database[OBS_EVENTS].update_one({"advisoryId": "GHSA-2"}, {"$set": {"x": 1}})
+    ready.rollback(wanted=3)
+    ready.backfill(wanted=3)
+
+    answer = validated(ready, "--full")
+
+    said = {one["equation"]: one["found"] for one in answer["equations"]}
+    assert {one["equation"]: one["verdict"] for one in answer["equations"]} == HEALTHY
+    assert said["inventory"].startswith("0 keys have become observations, 2 documents failed, ")
+    assert (answer["others"]["observations"], answer["others"]["events"]) == (1, 1)
+
+
 # ---- shards
 
 

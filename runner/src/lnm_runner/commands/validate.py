@@ -108,7 +108,7 @@ def refused(failed: Checked, data: Mapping[str, Any], options: Options) -> Equat
 def hint(name: str, options: Options) -> str:
     """What to do next."""
     if name == ENDED[0]:
-        return f"go on with it first: {options.going('apply', BACKFILL)}"
+        return f"use the kit that the runs were made by; one that has not ended: {options.going('apply', BACKFILL)}"
     if name == "schema":
         return f"look: {options.command('plan', SCHEMA)}; then: {options.going('apply', SCHEMA)}"
     if name == "balance":

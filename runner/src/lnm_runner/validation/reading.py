@@ -111,8 +111,15 @@ def state_of(skeleton: Skeleton, named: tuple[str, str], collection: str, made: 
 
 def owned(skeleton: Skeleton, collection: str, document: Mapping[str, Any]) -> tuple[bytes, int | None, bool]:
     """`(id, run, mine)` of a document."""
-    identity_, run = packed(document["_id"]), skeleton.run_of(document)
+    identity_, run = packed(document["_id"]), run_of(skeleton, document, collection, document["_id"])
     return identity_, run, skeleton.is_mine(collection, identity_, run)
+
+
+def run_of(skeleton: Skeleton, document: Mapping[str, Any], collection: str, about_id: Any) -> int | None:
+    """The run of a document that is, or announces, what has an id; none where it stood in the run's way, left of a rollback."""
+    run = skeleton.run_of(document)
+    in_the_way = "SELECT 1 FROM failed WHERE collection = ? AND about = ?"
+    return None if run is not None and skeleton.has(in_the_way, collection, str(about_id)) else run
 
 
 def observed(skeleton: Skeleton) -> None:
@@ -163,10 +170,16 @@ def linkset_row(skeleton: Skeleton, document: Mapping[str, Any]) -> tuple[Any, .
 
 def announced(skeleton: Skeleton) -> None:
     """The rows of both outboxes."""
-    for collection, name in ((events.OF_OBSERVATIONS, "observationId"), (events.OF_LINKSETS, "linksetId")):
+    for collection, announces, name in (
+        (events.OF_OBSERVATIONS, observations.COLLECTION, "observationId"),
+        (events.OF_LINKSETS, linksets.COLLECTION, "linksetId"),
+    ):
         found = skeleton.documents(collection, {name: 1, "eventId": 1, "backfill": 1})
         rows = (
-            (collection, packed(one["_id"]), skeleton.run_of(one), packed(as_id(one.get(name))), as_text(one.get("eventId")))
+            (
+                *(collection, packed(one["_id"]), run_of(skeleton, one, announces, one.get(name))),
+                *(packed(as_id(one.get(name))), as_text(one.get("eventId"))),
+            )
             for one in found
         )
         skeleton.add("event", rows)

@@ -16,9 +16,10 @@ Tables:
     tombstone    id, run, mine, tenant, key, legacy, reason
     buried       tombstone, linkset
 
-`run` is the number of a run that stands, 0 one that does not, NULL where a document carries none; `mine` also says yes to what a
-run has found as it must be, and kept. `state` is `done`, `failed`, or `late`: nothing tells of it, so that it came behind the
-inventory, which the inventory's root proves over all the others (`proof.inventory`). `forbidden` are derived fields.
+`run` is the number of a run that stands, 0 one that does not, NULL where a document carries none or stood in a run's way; `mine`
+also says yes to what a run has found as it must be, and kept. `state` is `done`, `failed`, or `late`: nothing tells of it, so
+that it came behind the inventory, which the inventory's root proves over all the others (`proof.inventory`). `forbidden` are
+derived fields.
 """
 
 from __future__ import annotations
