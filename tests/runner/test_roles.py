@@ -22,6 +22,7 @@ from tests.runner import mongod, roles
 from tests.runner.fixtures import Site, watched
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
+from tests.runner.wheel import module
 
 pytestmark = pytest.mark.mongod
 
@@ -249,6 +250,26 @@ def lay_out(site: Site) -> None:
             if index == next(iter(indexes)) or index.endswith("_ttl"):
                 options = {option: value for option, value in wanted.items() if option != "key"}
                 site.database[name].create_index(wanted["key"], name=index, **options)
+
+
+# ---- validate
+
+
+def test_without_any_one_thing_validating_is_refused_and_lnm_validate_alone_is_enough(
+    lnm: Lnm, site: Site, kit: Kit, program: Path, tmp_path: Path
+) -> None:
+    """One test for all of them: nothing is written, so that one backfill is enough."""
+    state: dict[str, Any] = {"LNM_STATE_DIR": str(tmp_path)}
+    module(program, "lnm_runner.demo").seed(site.database, documents=80)
+    lnm.apply()
+    lnm("backfill", "--execute", "--kit", kit.folder, CONCELIER_MONGO_URI=site.uri("backfiller"), **state)
+    site.add_user("validator", "lnmValidate")
+    asked = partial(lnm, "validate", "--json", "--kit", kit.folder, CONCELIER_MONGO_URI=site.uri("validator"), **state)
+
+    assert asked().json["ok"]
+    for resource, action in roles.each(TABLE["lnmValidate"]):
+        site.database.command("updateUser", "validator", roles=[restricted(site, kit, "lnmValidate", resource, action)])
+        assert asked(wanted=2).json["error"]["type"] == "PrivilegeError", (action, resource)
 
 
 # ---- while the cluster is frozen

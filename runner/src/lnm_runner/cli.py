@@ -131,6 +131,8 @@ def of_the_backfill(command: Callable[..., Parser], common: Parser, kit: Parser,
     backfill.add_argument("--max-lag", metavar="SECONDS", type=float, default=30, help="pause while a member is so late (30)")
     backfill.add_argument("--workers", metavar="N", type=int, default=1, help="processes that work side by side (default: 1)")
     backfill.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
+    validate = command("validate", "whether what a backfill has left fits together; read-only", common, kit, key)
+    validate.add_argument("--full", action="store_true", help="hash every document, not a sample of them")
     prove = command("prove", "prove a document, or all, against the report of a backfill; read-only", common)
     prove.add_argument("--id", metavar="ID", default="", help="the _id of what was written, or of a document of advisory_raw")
     prove.add_argument("--report", metavar="FILE", type=Path, help="the report (default: that of the state folder)")

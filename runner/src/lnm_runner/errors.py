@@ -352,3 +352,11 @@ class PreflightError(InputError):
         """`needed_by` is `{stage: what for}`."""
         stages = "; ".join(f"{stage} {why}" for stage, why in needed_by.items())
         super().__init__(f"{check}: {evidence} ({stages})", hint=hint, facts=facts)
+
+
+class EquationError(InputError):
+    """What a backfill has left does not fit together."""
+
+    def __init__(self, equation: str, says: str, defects: Sequence[str], *, hint: str, facts: Mapping[str, Any]) -> None:
+        """`says` is what must be so, each defect a way in which it is not."""
+        super().__init__(f"{equation} ({says}): {'; '.join(defects)}", hint=hint, facts=facts)

@@ -116,13 +116,15 @@ ROW = (
 )
 
 
-def in_order(database: Database) -> Iterator[Mapping[str, Any]]:
+def in_order(database: Database, fields: Mapping[str, Any] = FIELDS) -> Iterator[Mapping[str, Any]]:
     """Every document in the order of the index, also where the server forgets the cursor on the way."""
     collection = database[RAW].with_options(codec_options=OF_THE_INPUT)
     indexed = any(tuple(index["key"].items()) == ORDER for index in database[RAW].list_indexes()) if exists(database) else False
     last: Mapping[str, Any] | None = None
     while True:
-        cursor = collection.find({}, FIELDS, allow_disk_use=True).sort([*ORDER, *([] if indexed else [("_id", 1)])])
+        cursor = collection.find({}, fields, batch_size=CHUNK, allow_disk_use=True).sort(
+            [*ORDER, *([] if indexed else [("_id", 1)])]
+        )
         if indexed:
             cursor = cursor.hint(list(ORDER))
             if last is not None:
