@@ -198,6 +198,21 @@ def test_what_comes_later_is_a_run_of_its_own_and_a_rollback_takes_both_back(rea
     assert everything(ready) == before
 
 
+def test_a_revision_that_comes_after_a_run_stands_behind_those_that_are_there_whatever_its_date(ready: Ready) -> None:
+    """What is stored is never changed, so the line of the revisions only grows at its end."""
+    ready.database["advisory_raw"].insert_one(raw("GHSA-1", upstream__fetched_at=FETCHED.replace(hour=9)))
+    ready.backfill()
+    ready.database["advisory_raw"].insert_one(raw("GHSA-1", payload=osv("GHSA-1", summary="Older")))
+
+    ready.backfill()
+
+    first, second = ready.database["advisory_observations"].find().sort("observationId", 1)
+    assert (first["summary"], second["summary"]) == ("Bad", "Older")
+    assert second["supersedesId"] == first["_id"]
+    (linkset,) = ready.database["advisory_linksets"].find()
+    assert linkset["observations"] == [second["_id"]]
+
+
 def test_what_arrives_while_it_runs_is_counted_as_late(ready: Ready, demo: Any) -> None:
     demo.seed(ready.database, documents=60)
     ready.database["lnm_settings"].insert_one({"_id": "backfill-pace", "pause": True})

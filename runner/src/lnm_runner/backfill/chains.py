@@ -1,6 +1,6 @@
 """Puts the revisions of an advisory in their order (decisions §4): each is a new observation that supersedes the one before.
 
-Rules: (1) the order is by fetch date, then by hash; (2) where a document says which one it replaces, it comes after that one;
+Rules: (1) those that an earlier run has put in line come first, in its order; the others by fetch date, then by hash; (2) where a document says which one it replaces, it comes after that one;
 (3) of two with the same natural key the first in inventory order stands, the other is its twin; (4) one that replaces what is
 not there, another advisory's, or itself by a circle, has no place: ERR_AOC_003. Pure, over the revisions of one advisory.
 """
@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+NEVER = 2**31
+"""Of a document of which no run has made anything."""
+
+
 @dataclass(frozen=True)
 class Revision:
     """A document."""
@@ -21,6 +25,13 @@ class Revision:
     sha256: str
     fetched_ms: int
     supersedes: bytes | None
+    stood: int = NEVER
+    """The sequence of the run that has made its observation."""
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """By which it stands in line."""
+        return self.stood, self.fetched_ms, self.sha256
 
 
 @dataclass(frozen=True)
@@ -45,15 +56,15 @@ def placed(revisions: Sequence[Revision]) -> list[Placed]:
     after: dict[bytes | None, list[Revision]] = {}
     for one in standing.values():
         after.setdefault(wanted[one.raw_id], []).append(one)
-    ready = [(one.fetched_ms, one.sha256, one.raw_id) for one in after.get(None, ())]
+    ready = [(one.order, one.raw_id) for one in after.get(None, ())]
     heapq.heapify(ready)
     ordered: list[Revision] = []
     while ready:
-        one = standing[heapq.heappop(ready)[2]]
+        one = standing[heapq.heappop(ready)[1]]
         ordered.append(one)
         for other in after.get(one.raw_id, ()):
             if other is not one:
-                heapq.heappush(ready, (other.fetched_ms, other.sha256, other.raw_id))
+                heapq.heappush(ready, (other.order, other.raw_id))
     waiting = standing.keys() - {one.raw_id for one in ordered}
     places = [Placed(one.n, place) for place, one in enumerate(ordered)]
     lost = sorted([*(standing[raw_id].n for raw_id in waiting), *twins])

@@ -9,6 +9,7 @@ extended JSON. **runId**: the first 32 hex digits of the SHA-256 of the canonica
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import itertools
 import sqlite3
@@ -23,7 +24,19 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure
 
-from lnm_runner.backfill import aoc, chains, components, identity, leaves, linksets, merkle, runs, tombstones, workfile
+from lnm_runner.backfill import (
+    aoc,
+    chains,
+    components,
+    identity,
+    leaves,
+    linksets,
+    merkle,
+    observations,
+    runs,
+    tombstones,
+    workfile,
+)
 from lnm_runner.mongo import Database
 
 RAW, LEGACY = "advisory_raw", "advisory"
@@ -61,13 +74,13 @@ def take(database: Database, folder: Path, migration_digest: str, tell: Callable
     with workfile.created(folder) as work:
         documents = scan_raw(database, work, tree, tell)
         legacy = scan_legacy(database, work, tree)
+        root = f"sha256:{tree.root().hex()}"
+        run = run_id(migration_digest, root)
+        remember_earlier(database, work, run)
         group(work)
         components.join_names(work, folder)
         components.join_legacy(work)
         divide(work)
-        root = f"sha256:{tree.root().hex()}"
-        run = run_id(migration_digest, root)
-        remember_earlier(database, work, run)
         workfile.remember(
             work, runId=run, migrationDigest=migration_digest, inventoryRoot=root, documents=documents, legacy=legacy,
             inventoryBlocks=[made.hex() for made in (*tree.blocks, *filter(None, [tree.last_block()]))],
@@ -244,7 +257,7 @@ def group(work: sqlite3.Connection) -> None:
         " WHERE problem IS NULL ORDER BY source, advisory, tenant, fetched_ms, sha256"
     )
     work.execute("CREATE TEMP TABLE found (n INTEGER PRIMARY KEY, lead INTEGER, place INTEGER, twin INTEGER, problem TEXT)")
-    work.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?)", revised(rows))
+    work.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?)", revised(rows, functools.partial(stood_since, work)))
     work.execute(
         "UPDATE raw SET (lead, place, twin, problem) = (SELECT lead, place, twin, problem FROM found WHERE found.n = raw.n)"
         " WHERE n IN (SELECT n FROM found)"
@@ -253,23 +266,31 @@ def group(work: sqlite3.Connection) -> None:
     work.execute("CREATE INDEX raw_by_place ON raw (lead, place)")
 
 
-def revised(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+def stood_since(work: sqlite3.Connection, source: str, advisory: str, tenant: str, sha256: str) -> int:
+    """The sequence of the run that has made the observation of a document."""
+    made = identity.observation_id(tenant, source, advisory, sha256)
+    found = work.execute("SELECT sequence FROM stood WHERE id = ?", (made.binary,)).fetchone()
+    return found[0] if found else chains.NEVER
+
+
+def revised(rows: Iterable[tuple[Any, ...]], stood: Callable[[str, str, str, str], int]) -> Iterator[tuple[Any, ...]]:
     """`(n, lead, place, twin, problem)` of every document that is not alone."""
-    for _, same in itertools.groupby(rows, key=lambda row: row[:3]):
-        revisions = [chains.Revision(*row[3:]) for row in same]
-        if len(revisions) > 1 or revisions[0].supersedes is not None:
+    for key, same in itertools.groupby(rows, key=lambda row: row[:3]):
+        found = list(same)
+        if len(found) > 1 or found[0][-1] is not None:
+            revisions = [chains.Revision(*row[3:], stood(*key, row[5])) for row in found]
             lead = min(one.n for one in revisions)
             yield from ((one.n, lead, one.place, one.twin, one.problem) for one in chains.placed(revisions))
 
 
 def remember_earlier(database: Database, work: sqlite3.Connection, run: str) -> None:
-    """Notes what earlier runs have made and this one may replace: linksets and tombstones, by id and hash."""
+    """Notes what earlier runs have made: observations, which stay in their line, and what this run may replace, by its hash."""
     for row in runs.standing(database):
         if row["_id"] == run:
             continue
-        for checkpoint in (
-            database[leaves.CHECKPOINTS].find({"runId": row["_id"], "stage": {"$ne": "observations"}}).sort("_id", 1)
-        ):
+        for checkpoint in database[leaves.CHECKPOINTS].find({"runId": row["_id"]}).sort("_id", 1):
+            stood = ((leaf.id.binary, row["sequence"]) for leaf in leaves.leaves_of(checkpoint, observations.COLLECTION))
+            work.executemany("INSERT OR IGNORE INTO stood VALUES (?, ?)", stood)
             found = (leaf for name in REPLACEABLE for leaf in leaves.leaves_of(checkpoint, name))
             work.executemany("INSERT OR REPLACE INTO earlier VALUES (?, ?)", ((leaf.id.binary, leaf.after) for leaf in found))
 

@@ -13,6 +13,7 @@ processes too. Tables:
     legacy       a merged document: n from 0, legacy_id (BSON of {_id}), tenant, key, recorded_ms, problem, leaf
     legacy_name  n, name in capitals
     burial       the components that a merged document names: component, n
+    stood        observations that earlier runs have made: id, sequence of the first of these runs
     earlier      what earlier runs wrote and this one may replace: id, sha256
     partition    stage, number, low, high: [low, high) of the lead, the component or n
 """
@@ -43,6 +44,7 @@ CREATE TABLE legacy (
 CREATE TABLE legacy_name (n INTEGER NOT NULL, name TEXT NOT NULL);
 CREATE TABLE burial (component INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (component, n)) WITHOUT ROWID;
 CREATE TABLE earlier (id BLOB PRIMARY KEY, sha256 BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE stood (id BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE partition (
     stage TEXT NOT NULL, number INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
     PRIMARY KEY (stage, number)) WITHOUT ROWID;
