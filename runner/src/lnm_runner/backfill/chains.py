@@ -1,8 +1,9 @@
 """Puts the revisions of an advisory in their order (decisions §4): each is a new observation that supersedes the one before.
 
-Rules: (1) those that an earlier run has put in line come first, in its order; the others by fetch date, then by hash; (2) where a document says which one it replaces, it comes after that one;
-(3) of two with the same natural key the first in inventory order stands, the other is its twin; (4) one that replaces what is
-not there, another advisory's, or itself by a circle, has no place: ERR_AOC_003. Pure, over the revisions of one advisory.
+Rules: (1) those that an earlier run has put in line come first, in its order; the others by fetch date, then by hash; (2) where
+a document says which one it replaces, it comes after that one; (3) of two with the same natural key the first in inventory
+order stands, the other is its twin; (4) one that replaces what is not there, another advisory's, or itself by a circle, has no
+place: ERR_AOC_003. Pure, over the revisions of one advisory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-
 
 NEVER = 2**31
 """Of a document of which no run has made anything."""

@@ -278,7 +278,7 @@ def revised(rows: Iterable[tuple[Any, ...]], stood: Callable[[str, str, str, str
     for key, same in itertools.groupby(rows, key=lambda row: row[:3]):
         found = list(same)
         if len(found) > 1 or found[0][-1] is not None:
-            revisions = [chains.Revision(*row[3:], stood(*key, row[5])) for row in found]
+            revisions = [chains.Revision(*row[3:], stood=stood(*key, row[5])) for row in found]
             lead = min(one.n for one in revisions)
             yield from ((one.n, lead, one.place, one.twin, one.problem) for one in chains.placed(revisions))
 
