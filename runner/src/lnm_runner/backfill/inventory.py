@@ -275,10 +275,12 @@ def stood_since(work: sqlite3.Connection, source: str, advisory: str, tenant: st
 
 def revised(rows: Iterable[Any], stood: Callable[[str, str, str, str], int]) -> Iterator[tuple[Any, ...]]:
     """`(n, lead, place, twin, problem)` of every document that is not alone."""
-    for key, same in itertools.groupby(rows, key=lambda row: row[:3]):
+    for (source, advisory, tenant), same in itertools.groupby(rows, key=lambda row: row[:3]):
         found = list(same)
         if len(found) > 1 or found[0][-1] is not None:
-            revisions = [chains.Revision(row[3], row[4], row[5], row[6], row[7], stood(*key, row[5])) for row in found]
+            revisions = [
+                chains.Revision(row[3], row[4], row[5], row[6], row[7], stood(source, advisory, tenant, row[5])) for row in found
+            ]
             lead = min(one.n for one in revisions)
             yield from ((one.n, lead, one.place, one.twin, one.problem) for one in chains.placed(revisions))
 
