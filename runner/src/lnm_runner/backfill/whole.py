@@ -19,7 +19,7 @@ from lnm_runner.backfill.batches import ERRORS
 from lnm_runner.backfill.leaves import CHECKPOINTS
 from lnm_runner.backfill.making import STAGES
 from lnm_runner.backfill.worker import Place
-from lnm_runner.errors import LedgerError, StoppedError
+from lnm_runner.errors import LedgerError, RetryableError, StoppedError
 from lnm_runner.lease import Lease
 from lnm_runner.ledger import UP, Entry, Run
 from lnm_runner.migrations import Migration
@@ -68,7 +68,7 @@ def carry_out(job: Job) -> Outcome:
         job.database, "backfill 21-102", lasts_s=options.lease_s, wait_s=options.wait_s, say=options.progress.line
     ) as held:  # (1)
         entry = require_forward(job.database, job.migration, options)
-        about = taken(job)  # (2)
+        about = taken(job, held)  # (2)
         known = next((row for row in runs.all_of(job.database) if row["_id"] == about["runId"]), None)
         done = known if known is not None and known["state"] == runs.DONE else None
         if done is not None and entry.is_complete:
@@ -116,8 +116,11 @@ def again(job: Job, done: Mapping[str, Any], about: Mapping[str, Any], *, is_new
     return Outcome(done, made, report.written(job.folder, made), late(job.database, about), is_new=is_new)
 
 
-def taken(job: Job) -> Mapping[str, Any]:
-    """What the work file says, which is made where there is none, or where its run is over."""
+def taken(job: Job, held: Lease) -> Mapping[str, Any]:
+    """What the work file says, which is made where there is none, or where its run is over.
+
+    Raises: LeaseLostError, also where another runner has meanwhile made its own in the same folder; RetryableError, PyMongoError.
+    """
     if workfile.exists(job.folder):
         with workfile.opened(job.folder) as work:
             about = workfile.recall(work)
@@ -126,12 +129,16 @@ def taken(job: Job) -> Mapping[str, Any]:
             return about
     progress, began = job.options.progress, time.monotonic()
     total = job.database[inventory.RAW].estimated_document_count()
-    found = inventory.take(
-        job.database,
-        job.folder,
-        job.migration.digest,
-        lambda count: progress.show("inventory", count, total, time.monotonic() - began),
-    )
+    try:
+        found = inventory.take(
+            job.database,
+            job.folder,
+            job.migration.digest,
+            lambda count: progress.show("inventory", count, total, time.monotonic() - began),
+        )
+    except RetryableError:
+        held.check()
+        raise
     took_ms = round((time.monotonic() - began) * 1000)
     progress.line(f"inventory: {found.documents:,} documents and {found.legacy:,} merged ones, run {found.run}")
     runlog.append(job.folder, "inventory", run=found.run, documents=found.documents, legacy=found.legacy, tookMs=took_ms)
