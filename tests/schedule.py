@@ -6,11 +6,19 @@ which pytest 9.2 keeps elsewhere (pytest-xdist issue 1386). Here the scheduler l
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+FEW = (
+    "tests/crash/test_backfill_disturbed.py",  # databases that are made once
+    "tests/crash/test_backfill_explorer.py",  # the same
+)
+"""Together as long as there are few points to try, and not with LNM_KILLS=all."""
 TOGETHER = (
+    *(FEW if os.environ.get("LNM_KILLS") != "all" else ()),
     "tests/build/test_environment.py",  # an environment that is made once
     "tests/crash/test_fail_points.py",  # a server that may be told to fail
     "tests/runner/test_seed_demo_stored.py",  # a database that is filled once

@@ -3,7 +3,7 @@
 Counted: kind, options and validator of each collection, its indexes with every field that the server lists and whether they are
 built to the end, its documents by `_id` and by the SHA-256 of their BSON. Not counted: the order of anything but an index's
 keys, UUIDs, the server's own `system.*`, and what the options say of a validator where there is none (lnm_runner/undo.py). Of the
-runner's state only what two runs have in common is compared: `state` and `migrationDigest` of a row, but not times, owners and runs.
+runner's state only what two runs have in common is compared: of a row what STATE names, but not times, owners and epochs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,18 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 INDEX_NOT_FOUND = 27  # mongo/src/mongo/base/error_codes.yml
-STATE = ("lnm_lease", "lnm_migrations", "schema_migrations")
-COMPARED = ("state", "migrationDigest")
+STATE: Mapping[str, tuple[str, ...]] = {
+    "lnm_lease": (),
+    "lnm_migrations": ("state", "migrationDigest"),
+    "schema_migrations": (),
+    "lnm_runs": ("state", "migration", "migrationDigest", "transformation", "inventory", "report", "touched"),
+    "lnm_checkpoints": (
+        "runId", "stage", "partition", "index", "last", "carry", "leaves", "tallies", "failures", "isVerified", "touched", "takenBack",
+    ),
+    "lnm_backfill_errors": ("runId", "stage", "tenantId", "key", "code", "reason"),
+    "lnm_backfill_before": ("document",),
+}  # fmt: skip
+"""`{collection of the runner's own: what is compared of its rows}`"""
 NO_VALIDATOR = {"validator": {}, "validationLevel": "strict", "validationAction": "error"}
 """The server's defaults; it keeps the words once there was a validator."""
 
@@ -91,4 +101,5 @@ def documents(database: Database[dict[str, Any]], collection: str) -> dict[str, 
 
 def rows(database: Database[dict[str, Any]], collection: str) -> dict[str, dict[str, Any]]:
     """`{_id: what is compared}`."""
-    return {str(row["_id"]): {name: row[name] for name in COMPARED if name in row} for row in database[collection].find({})}
+    compared = STATE[collection]
+    return {str(row["_id"]): {name: row[name] for name in compared if name in row} for row in database[collection].find({})}

@@ -12,6 +12,8 @@ import pytest
 from tests.crash.runs import IS_EXHAUSTIVE, Uninterrupted
 
 WORKERS = 2  # each tries its share of the points
+SHARES = range(WORKERS if IS_EXHAUSTIVE else 1)
+"""Of those whose start is dear, so that one worker makes it unless there are many points."""
 
 T = TypeVar("T")
 
@@ -28,17 +30,30 @@ class Point(Generic[T]):
     """How it is disturbed there."""
 
 
-def points(undisturbed: Uninterrupted, ways: Sequence[T], *, first: int = 1, every: int = 1) -> list[Point[T]]:
-    """Each effect in each way; without LNM_KILLS=all from a first one on every so many, each in one way: they take turns."""
+def points(
+    undisturbed: Uninterrupted, ways: Sequence[T], *, first: int = 1, every: int = 1, in_turns: bool = False
+) -> list[Point[T]]:
+    """Each effect in each way; without LNM_KILLS=all from a first one on every so many, each in one way: they take turns.
+
+    Where they are to take turns in any case, each effect is disturbed in one way also with LNM_KILLS=all.
+    """
     effects = list(enumerate(undisturbed.effects, 1))
-    if IS_EXHAUSTIVE:
+    if IS_EXHAUSTIVE and not in_turns:
         return [Point(number, label, way) for (number, label), way in itertools.product(effects, ways)]
-    return [Point(number, label, ways[number % len(ways)]) for number, label in effects[first - 1 :: every]]
+    chosen = effects if IS_EXHAUSTIVE else effects[first - 1 :: every]
+    return [Point(number, label, ways[number % len(ways)]) for number, label in chosen]
 
 
-def each(found: Sequence[Point[T]], share: int, subtests: pytest.Subtests, disturb: Callable[[Point[T]], None]) -> None:
+def each(
+    found: Sequence[Point[T]],
+    share: int,
+    subtests: pytest.Subtests,
+    disturb: Callable[[Point[T]], None],
+    *,
+    shares: int = WORKERS,
+) -> None:
     """Disturbs at each point of a share; one that fails keeps none from being tried, and fails the test."""
-    mine = found[share::WORKERS]
+    mine = found[share::shares]
     passed = 0
     for point in mine:
         with subtests.test(f"{point.number}: {point.label}: {point.way}"):

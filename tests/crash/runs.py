@@ -71,10 +71,14 @@ class Direction:
     """Who may do it."""
     ends_as: str
     """The last state in the ledger."""
+    arguments: tuple[str, ...] = ("21-101",)
+    """What follows the verb."""
 
 
 APPLY = Direction("apply", "operator", "applied")
 ROLLBACK = Direction("rollback", "undoer", "rolled-back")
+WRITERS = ("operator", "undoer", "backfiller", "unfiller")
+"""The users who may have left a transaction open."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class Patient:
 
     def end_transactions(self) -> None:
         """What the server does after transactionLifetimeLimitSeconds, 60: a connection that is lost ends no transaction."""
-        users = [{"user": direction.user, "db": self.site.database.name} for direction in (APPLY, ROLLBACK)]
+        users = [{"user": user, "db": self.site.database.name} for user in WRITERS]
         self.site.server.client.admin.command({"killAllSessions": users})
 
     def let_time_pass(self) -> None:
@@ -202,7 +206,7 @@ class Patient:
 
 def command(lnm: Lnm, *arguments: str, direction: Direction = APPLY) -> tuple[str | Path, ...]:
     """A run as an operator types it."""
-    return (direction.verb, "21-101", "--execute", "--kit", lnm.kit.folder, *arguments)
+    return (direction.verb, *direction.arguments, "--execute", "--kit", lnm.kit.folder, *arguments)
 
 
 @dataclass(frozen=True)

@@ -247,6 +247,31 @@ def test_a_lost_state_folder_loses_nothing(ready: Ready, demo: Any) -> None:
     assert (again["writes"], again["reportSha256"]) == (False, first["reportSha256"])
 
 
+@pytest.mark.parametrize("collection", ["lnm_checkpoints", "lnm_backfill_errors"])
+def test_a_report_is_not_replaced_by_another_one_where_somebody_has_changed_what_it_is_made_of(
+    ready: Ready, collection: str
+) -> None:
+    ready.database["advisory_raw"].insert_many([raw("A"), raw("B", severity=1)])
+    ready.backfill(wanted=3)
+    report = ready.report()
+    ready.database[collection].delete_one({})
+
+    error = ready.backfill(wanted=2).json["error"]
+
+    assert error["type"] == "LedgerError"
+    assert "would be another one now" in error["message"]
+    assert ready.report() == report
+
+
+def test_a_state_folder_that_cannot_be_made_is_told(ready: Ready) -> None:
+    ready.state.write_text("a file in its place")
+
+    error = ready.backfill(wanted=10).json["error"]
+
+    assert (error["type"], "LNM_STATE_DIR" in error["hint"]) == ("RetryableError", True)
+    assert ready.lnm("status", "--json", **ready.variables("reader")).json["migrations"][0]["state"] == "applied"
+
+
 def test_the_report_holds_nothing_of_this_machine(ready: Ready, demo: Any) -> None:
     demo.seed(ready.database, documents=20)
     ready.backfill()

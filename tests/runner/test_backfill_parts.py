@@ -325,3 +325,28 @@ def test_a_member_that_waits_on_purpose_is_late_by_so_much_less(part: Any) -> No
     sample = part("lag").of_status({"members": [member("a", 1, 0), member("b", 2, 3605)]}, {"b": 3600.0})
 
     assert sample.lag_s == 5.0
+
+
+# ---- the work file
+
+
+def test_a_maker_that_was_paused_does_not_put_its_work_file_in_the_place_of_a_later_one(
+    program: Path, part: Any, tmp_path: Path
+) -> None:
+    workfile, errors = part("workfile"), module(program, "lnm_runner.errors")
+
+    paused, later = workfile.created(tmp_path), workfile.created(tmp_path)
+    workfile.remember(paused.__enter__(), runId="paused")
+    workfile.remember(later.__enter__(), runId="later")
+    with pytest.raises(errors.RetryableError):
+        paused.__exit__(None, None, None)
+    later.__exit__(None, None, None)
+
+    with workfile.opened(tmp_path) as work:
+        assert workfile.recall(work) == {"runId": "later"}
+    assert [path.name for path in tmp_path.iterdir()] == [workfile.NAME]
+
+
+def test_what_is_sorted_for_the_work_file_stays_beside_it(part: Any, tmp_path: Path) -> None:
+    with part("workfile").created(tmp_path) as work:
+        assert work.execute("PRAGMA temp_store_directory").fetchone() == (str(tmp_path),)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SCHEMA = "stellaops.lnm.output/1"
 """The form of --json: runner/lnm-output.schema.json in the kit."""
 
+LAST_STREAM = 2  # standard error
+
 LOOK = "lnm doctor says what is there, and prints the command that goes on"
 DESCRIPTION = "Applies the Link-Not-Merge migrations of a verified offline kit to MongoDB. Nothing is changed without --execute."
 EPILOG = """\
@@ -143,11 +145,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.default_int_handler)
+        if signal.getsignal(name) is not signal.SIG_IGN:  # whoever starts it by nohup wants it to outlive the terminal
+            signal.signal(name, signal.default_int_handler)
     try:
         return answer(arguments)
     except RunnerError as err:
@@ -164,6 +168,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
         hint = "report this, with the command that you ran"
         return failed(RunnerError(f"unexpected: {type(err).__name__} in {where}", hint=hint), as_json=as_json)
+
+
+def open_streams() -> None:
+    """Opens to nowhere what is closed of the three standard streams, or a socket would take its number."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
+        pass
+    os.close(handle)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
 
 
 def answer(arguments: Sequence[str]) -> int:

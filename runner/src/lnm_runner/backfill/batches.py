@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
@@ -124,11 +125,17 @@ class Partition:
         self.settle(session)
         for collection, documents in decided.inserts().items():
             self.database[collection].insert_many([RawBSONDocument(one.data) for one in documents], session=session)
-        for replaced in decided.replaced:
-            identity = {"run": self.run, "collection": replaced.made.collection, "id": replaced.made.id}
-            self.database[BEFORE].insert_one({"_id": identity, "document": RawBSONDocument(replaced.before)}, session=session)
-            target = self.database[replaced.made.collection].with_options(codec_options=RAW)
-            target.replace_one({"_id": replaced.made.id}, RawBSONDocument(replaced.made.data), session=session)
+        for collection, replaced in decided.replacements().items():
+            identities = [{"run": self.run, "collection": collection, "id": one.made.id} for one in replaced]
+            images = [
+                {"_id": identity, "document": RawBSONDocument(one.before)}
+                for identity, one in zip(identities, replaced, strict=True)
+            ]
+            self.database[BEFORE].insert_many(images, session=session)
+            changes: list[ReplaceOne[RawBSONDocument]] = [
+                ReplaceOne({"_id": one.made.id}, RawBSONDocument(one.made.data)) for one in replaced
+            ]
+            self.database[collection].with_options(codec_options=RAW).bulk_write(changes, ordered=False, session=session)
         if decided.failures:
             rows = [error_row(self, item, failure) for item, failure in decided.failures]
             self.database[ERRORS].insert_many(rows, session=session)

@@ -1,7 +1,9 @@
 """Several workers at once: each takes the next partition of a stage as soon as it is free. One worker works in this process.
 
 A worker that fails stops the others after their present batch; one that is killed is an error, and the same command goes on
-behind it.
+behind it. What they share has no lock, which a worker that is killed could take with it. A signal that is sent to all of them, as
+by a terminal, is the parent's to handle: a transaction that a worker is in comes to its end, as an open one would keep the next
+run waiting.
 """
 
 from __future__ import annotations
@@ -70,28 +72,29 @@ def alone(place: Place) -> Iterator[Crew]:
 def many(place: Place, workers: int) -> Iterator[Crew]:
     """Processes of their own."""
     context = multiprocessing.get_context("spawn")
-    stop, done = context.Event(), context.Value("Q", 0)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=settle, initargs=(place, stop, done, os.getpid()))
+    stop, done = context.RawValue("b", 0), [0]
+    with held_back():
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=settle, initargs=(place, stop, os.getpid()))
 
     def work(stage: str, numbers: Sequence[int], show: Callable[[int], None]) -> int:
-        before = int(done.value)
+        before = done[0]
         try:
-            waiting: set[Future[bool]] = {pool.submit(one, stage, number) for number in numbers}
+            with held_back():
+                waiting: set[Future[int]] = {pool.submit(one, stage, number) for number in numbers}
             while waiting:
                 finished, waiting = wait(waiting, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-                show(done.value)
-                for future in finished:
-                    future.result()
+                done[0] += sum(future.result() for future in finished)
+                show(done[0])
         except BrokenProcessPool as err:
             raise RetryableError(
                 "a worker of the backfill was killed", hint="is there enough memory? run the same command again"
             ) from err
-        return int(done.value) - before
+        return done[0] - before
 
     try:
         yield Crew(work)
     finally:
-        stop.set()
+        stop.value = 1
         pool.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + LONGEST_PARTING_S
         while multiprocessing.active_children() and time.monotonic() < deadline:
@@ -101,46 +104,65 @@ def many(place: Place, workers: int) -> Iterator[Crew]:
 
 
 LONGEST_PARTING_S = 10
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""Those that end a run."""
 _here: dict[str, Any] = {}
 """The worker of this process, from its first partition to the end of the process."""
 
 
-def settle(place: Place, stop: Any, done: Any, parent: int) -> None:
-    """Runs in a worker's process before its first partition: it ends with its parent, and ^C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Signals come when the block is over; a process that begins inside has them held back until it has settled."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def settle(place: Place, stop: Any, parent: int) -> None:
+    """Runs in a worker's process before its first partition: it ends with its parent, and signals are the parent's to handle."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _here.update(place=place, stop=stop, is_busy=False)
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-    _here.update(place=place, stop=stop, done=done)
 
 
 def end_with(parent: int) -> None:
-    """Where the system cannot do it: ends the process once its parent is gone."""
-    while os.getppid() == parent:
-        time.sleep(1)
+    """Ends the process once its parent is gone, where the system cannot do it; or once it has nothing to do any more."""
+    while os.getppid() == parent and (_here["is_busy"] or not _here["stop"].value):
+        time.sleep(LOOK_EVERY_S)
     os._exit(1)
 
 
-def one(stage: str, number: int) -> bool:
-    """Runs in a worker's process: does a partition.
+def one(stage: str, number: int) -> int:
+    """Runs in a worker's process: does a partition, or nothing where it is to stop; returns how many inputs it did.
 
     Raises: RunnerError.
     """
-    hand: Hand | None = _here.get("hand")
-    if hand is None:
-        _here["stack"] = stack = contextlib.ExitStack()
-        hand = _here["hand"] = stack.enter_context(worker.hired(_here["place"], _here["stop"].is_set, tell))
-    return translated(hand, stage, number)
+    _here["is_busy"] = True
+    try:
+        hand: Hand | None = _here.get("hand")
+        if hand is None:
+            _here["stack"] = stack = contextlib.ExitStack()
+            hand = _here["hand"] = stack.enter_context(worker.hired(_here["place"], is_stopped, tell))
+        _here["done"] = 0
+        if not is_stopped():
+            with worker.translating():  # errors that can travel between processes
+                hand.do(stage, number)
+        return int(_here["done"])
+    finally:
+        _here["is_busy"] = False
 
 
-def translated(hand: Hand, stage: str, number: int) -> bool:
-    """A partition, less errors that could not travel between processes."""
-    with worker.translating():
-        return not _here["stop"].is_set() and hand.do(stage, number)
+def is_stopped() -> bool:
+    """True where the parent wants an end."""
+    return bool(_here["stop"].value)
 
 
 def tell(inputs: int) -> None:
-    """Adds to what is done."""
-    with _here["done"].get_lock():
-        _here["done"].value += inputs
+    """Adds to what is done of the partition."""
+    _here["done"] += inputs

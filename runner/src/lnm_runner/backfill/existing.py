@@ -61,6 +61,13 @@ class Decided:
             found.setdefault(made.collection, []).append(made)
         return found
 
+    def replacements(self) -> dict[str, list[Replaced]]:
+        """What takes the place of another, by collection."""
+        found: dict[str, list[Replaced]] = {}
+        for one in self.replaced:
+            found.setdefault(one.made.collection, []).append(one)
+        return found
+
     def leaves(self) -> dict[str, list[Leaf]]:
         """By collection."""
         found: dict[str, list[Leaf]] = {}

@@ -103,8 +103,13 @@ def errors(database: Database, run: str) -> dict[str, Any]:
     return {**of_tree(tree), "byCode": dict(codes), "first": first}
 
 
+def digest_of(report: Mapping[str, Any]) -> str:
+    """Its hash, `sha256:` and hex."""
+    return identity.canonical_sha256(report)
+
+
 def written(folder: Path, report: Mapping[str, Any]) -> str:
-    """Writes it, and its hash beside it; returns the hash, `sha256:` and hex.
+    """Writes it, and its hash beside it; returns the hash.
 
     Raises: RetryableError where the disk does not take it.
     """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bson import ObjectId
-from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from lnm_runner.backfill import events, leaves, linksets, observations, report, runs, tombstones
@@ -76,12 +76,14 @@ def require_unpublished(database: Database, rows: Sequence[Mapping[str, Any]], f
         raise PublishedError(count)
 
 
-def require_known(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
+def require_known(database: Database) -> None:
     """Refuses where documents carry a run that `lnm_runs` does not know: it would look done, and they would stay.
+
+    A run that was taken back is known: what it has left was listed.
 
     Raises: PlanError.
     """
-    known = [row["_id"] for row in rows]
+    known = [row["_id"] for row in runs.all_of(database)]
     for name in ORDER:
         found = database[name].find_one({"backfill.runId": {"$exists": True, "$nin": known}}, {"backfill": 1})
         if found is not None:
@@ -111,7 +113,7 @@ def take_back(lease: Lease, row: Mapping[str, Any], progress: Progress, reason: 
                 tally.add(take_row_back(lease, one, collection), collection)
             progress.show(f"taking back {collection}", done, total, 0)
     forget(lease, run)
-    left = database[ERRORS].count_documents({"runId": run, "stage": STAGE})  # also by an attempt that was stopped
+    left = database[ERRORS].count_documents({"runId": run, "stage": STAGE})  # of this attempt, and of those before it
     runs.changed(lease, run, {"state": runs.ROLLED_BACK, "touched": left})
     return tally
 
@@ -146,15 +148,12 @@ def take_row_back(lease: Lease, row: Mapping[str, Any], collection: str) -> Done
         done = decided(database, collection, mine, session)
         if done.removed:
             database[collection].delete_many({"_id": {"$in": list(done.removed)}}, session=session)
-        for identity in done.restored:
-            kept = database[BEFORE].with_options(codec_options=RAW)
-            image = kept.find_one({"_id": {"run": run, "collection": collection, "id": identity}}, session=session)
-            if image is None:
-                raise PlanError(
-                    f"{collection}: {BEFORE} does not hold what {identity} was before this run",
-                    hint=f"restore {BEFORE} from the backup, then run the same command again; this document was left",
-                )
-            database[collection].replace_one({"_id": identity}, RawBSONDocument(image["document"].raw), session=session)
+        if done.restored:
+            wanted = [{"run": run, "collection": collection, "id": identity} for identity in done.restored]
+            images = database[BEFORE].with_options(codec_options=RAW).find({"_id": {"$in": wanted}}, session=session)
+            restored = {image["_id"]["id"]: ReplaceOne({"_id": image["_id"]["id"]}, image["document"]) for image in images}
+            require_images(collection, [identity for identity in done.restored if identity not in restored])
+            database[collection].with_options(codec_options=RAW).bulk_write([*restored.values()], ordered=False, session=session)
         for identity in done.touched:
             said = touched_row(run, collection, identity)
             database[ERRORS].replace_one({"_id": said["_id"]}, said, upsert=True, session=session)
@@ -162,6 +161,18 @@ def take_row_back(lease: Lease, row: Mapping[str, Any], collection: str) -> Done
         return done
 
     return lease.transaction(FENCE, write)
+
+
+def require_images(collection: str, missing: Sequence[ObjectId]) -> None:
+    """Refuses to go on where it is not known any more what a document was before.
+
+    Raises: PlanError.
+    """
+    if missing:
+        raise PlanError(
+            f"{collection}: {BEFORE} does not hold what {missing[0]} was before this run",
+            hint=f"restore {BEFORE} from the backup, then run the same command again; this document was left",
+        )
 
 
 def decided(database: Database, collection: str, mine: Mapping[ObjectId, Leaf], session: ClientSession) -> Done:

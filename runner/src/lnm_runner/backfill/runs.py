@@ -1,12 +1,13 @@
 """The runs of 21-102, a row each in `lnm_runs`: what each is about, how it is done, and what became of it (decisions §12).
 
 A row: `_id` (the runId), `sequence` from 1, migration and its digest, inventory `{documents, legacy, root}`, `epoch`, `owner`,
-`leaseSeconds` and `settings` of who is at work, `state` (running, done, rolling-back, rolled-back), `report` (its hash).
+`leaseSeconds` and `settings` of who is at work, `state` (running, done, rolling-back, rolled-back), `report` (its hash) once it
+is done, `touched` (how many documents were left) and `forceReason` once it is taken back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson import Int64
@@ -17,6 +18,8 @@ from lnm_runner.mongo import Database
 
 RUNS = "lnm_runs"
 FENCE = "21-102"
+OF_THE_END = ("report", "touched", "forceReason")
+"""What is known of a run once it is done or taken back; one that begins again has none of it."""
 RUNNING, DONE, ROLLING_BACK, ROLLED_BACK = "running", "done", "rolling-back", "rolled-back"
 
 
@@ -48,17 +51,18 @@ def begin(lease: Lease, run: str, about: Mapping[str, Any], settings: Mapping[st
         "settings": dict(settings),
         "state": RUNNING,
     }
-    changed(lease, run, row, is_new=known is None)
+    changed(lease, run, row, is_new=known is None, without=OF_THE_END)
     return {"_id": run, **row}
 
 
-def changed(lease: Lease, run: str, fields: Mapping[str, Any], *, is_new: bool = False) -> None:
-    """Changes fields of a run's row.
+def changed(lease: Lease, run: str, fields: Mapping[str, Any], *, is_new: bool = False, without: Sequence[str] = ()) -> None:
+    """Changes fields of a run's row, and takes some away.
 
     Raises: LeaseLostError, PyMongoError.
     """
+    change = {"$set": dict(fields), **({"$unset": dict.fromkeys(without, "")} if without else {})}
 
     def write(session: ClientSession) -> None:
-        lease.database[RUNS].update_one({"_id": run}, {"$set": dict(fields)}, upsert=is_new, session=session)
+        lease.database[RUNS].update_one({"_id": run}, change, upsert=is_new, session=session)
 
     lease.transaction(FENCE, write)

@@ -15,10 +15,13 @@ from typing import Any
 
 from lnm_runner import execution, lease, ledger
 from lnm_runner.backfill import crew, inventory, report, rollback, runlog, runs, workfile
+from lnm_runner.backfill.batches import ERRORS
+from lnm_runner.backfill.leaves import CHECKPOINTS
 from lnm_runner.backfill.making import STAGES
 from lnm_runner.backfill.worker import Place
+from lnm_runner.errors import LedgerError, RetryableError, StoppedError
 from lnm_runner.lease import Lease
-from lnm_runner.ledger import UP, Run
+from lnm_runner.ledger import UP, Entry, Run
 from lnm_runner.migrations import Migration
 from lnm_runner.mongo import Database
 from lnm_runner.options import Options
@@ -64,14 +67,16 @@ def carry_out(job: Job) -> Outcome:
     with lease.held(
         job.database, "backfill 21-102", lasts_s=options.lease_s, wait_s=options.wait_s, say=options.progress.line
     ) as held:  # (1)
-        about = taken(job)  # (2)
+        entry = require_forward(job.database, job.migration, options)
+        about = taken(job, held)  # (2)
         known = next((row for row in runs.all_of(job.database) if row["_id"] == about["runId"]), None)
+        done = known if known is not None and known["state"] == runs.DONE else None
+        if done is not None and entry.is_complete:
+            return again(job, done, about, is_new=False)
         in_ledger = Run(held, job.migration.id, job.migration.summary)
-        if known is not None and known["state"] == runs.DONE:
-            return done_before(job, in_ledger, known, about)
         ledger.begin(in_ledger, UP, {**job.details, "actions": [f"backfill run {about['runId']}"]}, ())  # (3)
         try:
-            outcome = staged(job, held, about)
+            outcome = staged(job, held, about) if done is None else again(job, done, about, is_new=True)
             ending = {"report": outcome.sha256, "errors": outcome.report["errors"]["leaves"]}
             ledger.finish(in_ledger, "applied", {"score": ending})  # (7)
         except BaseException as err:
@@ -83,21 +88,39 @@ def carry_out(job: Job) -> Outcome:
     return outcome
 
 
-def done_before(job: Job, in_ledger: Run, known: Mapping[str, Any], about: Mapping[str, Any]) -> Outcome:
-    """What a run that is done came to; only what is missing in the ledger is written."""
-    again = report.made(job.database, known)
-    outcome = Outcome(known, again, report.written(job.folder, again), late(job.database, about), is_new=False)
-    entry = ledger.entry(job.database, job.migration.id)
-    if entry.state != "applied":
-        ledger.begin(in_ledger, UP, {**job.details, "actions": [f"backfill run {about['runId']}, done before"]}, ())
-        ledger.finish(in_ledger, "applied", {"score": {"report": outcome.sha256, "errors": again["errors"]["leaves"]}})
-    elif not entry.is_published:
-        ledger.republish(in_ledger)
-    return outcome
+def require_forward(database: Database, migration: Migration, options: Options) -> Entry:
+    """Refuses to go forward over a rollback that was not ended; returns what the ledger says.
+
+    Raises: StoppedError, LedgerError.
+    """
+    known = ledger.entry(database, migration.id)
+    if known.state in {"applying", "failed"} and known.direction != UP:
+        raise StoppedError(
+            f"{migration.id}: a rollback of it was not ended",
+            hint=f"end it first: {options.going('rollback', migration.delivery)}",
+        )
+    return known
 
 
-def taken(job: Job) -> Mapping[str, Any]:
-    """What the work file says, which is made where there is none, or where its run is over."""
+def again(job: Job, done: Mapping[str, Any], about: Mapping[str, Any], *, is_new: bool) -> Outcome:
+    """The report of a run that is done, made anew; the ledger may not know yet that it is.
+
+    Raises: LedgerError where it would be another one, and that of the run stays; RetryableError.
+    """
+    made = report.made(job.database, done)
+    if (found := report.digest_of(made)) != done["report"]:
+        raise LedgerError(
+            f"the report of run {done['_id']} would be another one now: {found}, when it ended it was {done['report']}",
+            hint=f"somebody has changed {CHECKPOINTS} or {ERRORS}: restore them from the backup; the report was not written anew",
+        )
+    return Outcome(done, made, report.written(job.folder, made), late(job.database, about), is_new=is_new)
+
+
+def taken(job: Job, held: Lease) -> Mapping[str, Any]:
+    """What the work file says, which is made where there is none, or where its run is over.
+
+    Raises: LeaseLostError, also where another runner has meanwhile made its own in the same folder; RetryableError, PyMongoError.
+    """
     if workfile.exists(job.folder):
         with workfile.opened(job.folder) as work:
             about = workfile.recall(work)
@@ -106,12 +129,16 @@ def taken(job: Job) -> Mapping[str, Any]:
             return about
     progress, began = job.options.progress, time.monotonic()
     total = job.database[inventory.RAW].estimated_document_count()
-    found = inventory.take(
-        job.database,
-        job.folder,
-        job.migration.digest,
-        lambda count: progress.show("inventory", count, total, time.monotonic() - began),
-    )
+    try:
+        found = inventory.take(
+            job.database,
+            job.folder,
+            job.migration.digest,
+            lambda count: progress.show("inventory", count, total, time.monotonic() - began),
+        )
+    except RetryableError:
+        held.check()
+        raise
     took_ms = round((time.monotonic() - began) * 1000)
     progress.line(f"inventory: {found.documents:,} documents and {found.legacy:,} merged ones, run {found.run}")
     runlog.append(job.folder, "inventory", run=found.run, documents=found.documents, legacy=found.legacy, tookMs=took_ms)

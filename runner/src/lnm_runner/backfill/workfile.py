@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,16 +59,19 @@ CACHE_KIB = 16 * 1024
 def created(folder: Path) -> Iterator[sqlite3.Connection]:
     """A new work file; it gets its name when the block ends well, and what stood there goes.
 
+    What another runner has begun goes as well: one that was paused and comes back cannot put its own in the place of this.
+
     Raises: RetryableError where the disk is full.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path, part = folder / NAME, folder / f"{NAME}{PART}"
-    for old in (path, part):
-        old.unlink(missing_ok=True)
+    path, part = folder / NAME, folder / f"{NAME}.{secrets.token_hex(4)}{PART}"
     with refusing(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in (path, *sorted(folder.glob(f"{NAME}*{PART}"))):
+            old.unlink(missing_ok=True)
         connection = sqlite3.connect(part, isolation_level=None)
         try:
             tune(connection)
+            connection.execute("PRAGMA temp_store_directory='" + str(folder.resolve()).replace("'", "''") + "'")
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.executescript(SCHEMA)
@@ -91,7 +95,7 @@ def settle(path: Path) -> None:
 
 
 def tune(connection: sqlite3.Connection) -> None:
-    """Little memory; what is sorted goes to files beside the work file."""
+    """Little memory; what is sorted goes to files, beside the work file while it is made."""
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     connection.execute("PRAGMA temp_store=FILE")
 

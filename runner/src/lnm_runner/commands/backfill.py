@@ -15,7 +15,6 @@ from lnm_runner.commands import Result
 from lnm_runner.commands.apply import details
 from lnm_runner.errors import InputError, StoppedError
 from lnm_runner.kit import open_kit
-from lnm_runner.ledger import UP
 from lnm_runner.mongo import Database, Topology
 from lnm_runner.options import BACKFILL as DELIVERY
 from lnm_runner.options import Options
@@ -34,12 +33,7 @@ def run(options: Options) -> Result:
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *(() if options.execute else (Topology.STANDALONE,)))
         history.require(ledger.story(server.database), migrations.known(kit), DELIVERY, options.again, resume=options.resume)
-        known = ledger.entry(server.database, migration.id)
-        if known.state in {"applying", "failed"} and known.direction != UP:
-            raise StoppedError(
-                f"{migration.id}: a rollback of it was not ended",
-                hint=f"end it first: {options.going('rollback', DELIVERY)}",
-            )
+        whole.require_forward(server.database, migration, options)
         if not options.execute:
             found = dry_run.look(server, options)
             last = [*filter(None, [kit.warning]), "Nothing was written; add --execute to do it."]

@@ -13,7 +13,7 @@ from lnm_runner.commands.apply import details
 from lnm_runner.errors import StoppedError
 from lnm_runner.history import NEVER
 from lnm_runner.kit import VerifiedKit
-from lnm_runner.ledger import BACK, Run
+from lnm_runner.ledger import BACK, Entry, Run
 from lnm_runner.migrations import Migration
 from lnm_runner.mongo import Database, Topology
 from lnm_runner.options import Options
@@ -33,7 +33,7 @@ def run(options: Options, kit: VerifiedKit, migration: Migration) -> Result:
         history.require(story, migrations.known(kit), None, options.again)
         require_last(story, migrations.known(kit), migration)
         rows = list(reversed(runs.standing(database)))
-        rollback.require_known(database, runs.all_of(database))
+        rollback.require_known(database)
         known = ledger.entry(database, migration.id)
         said = {"database": database.name, "delivery": migration.delivery, "migration": migration.id, "state": known.state}
         if known.state in NEVER and not rows:
@@ -43,25 +43,32 @@ def run(options: Options, kit: VerifiedKit, migration: Migration) -> Result:
         if not options.execute:
             return Result({**said, "executed": False, "runs": [row["_id"] for row in rows]}, described(database, rows))
         privileges.require(server, f"rollback {migration.delivery}")
-        kept = {**details(kit, migration, options, ledger.settings(database, options)), "actions": [row["_id"] for row in rows]}
+        kept = details(kit, migration, options, ledger.settings(database, options))
         with lease.held(
             database, f"rollback {migration.delivery}", lasts_s=options.lease_s, wait_s=options.wait_s, say=options.progress.line
         ) as held:
             rows = list(reversed(runs.standing(database)))
             rollback.require_unpublished(database, rows, options.force_reason)
             in_ledger = Run(held, migration.id, migration.summary)
-            ledger.begin(in_ledger, BACK, kept, ())
+            names = list(dict.fromkeys((*begun(ledger.entry(database, migration.id)), *(row["_id"] for row in rows))))
+            ledger.begin(in_ledger, BACK, {**kept, "actions": names}, ())
             try:
                 tallies = [rollback.take_back(held, row, options.progress, options.force_reason) for row in rows]
                 held.check()
-                ended = ledger.finish(in_ledger, "rolled-back", {"score": {"runs": len(rows)}, "made": []})
+                ended = ledger.finish(in_ledger, "rolled-back", {"score": {"runs": len(names)}, "made": []})
             except BaseException as err:
                 told_error = execution.ended(in_ledger, err)
                 if told_error is err:
                     raise
                 raise told_error from err
-        left = [line for row in rows for line in rollback.touched(database, row["_id"])]
+        left = list(dict.fromkeys(line for name in names for line in rollback.touched(database, name)))
     return done(said, ended, tallies, left)
+
+
+def begun(known: Entry) -> Sequence[str]:
+    """The runs that a rollback which was not ended set out to take back: it may have done so, and have left something."""
+    row = known.row if known.state in {"applying", "failed"} and known.direction == BACK else None
+    return row.get("actions", ()) if row is not None else ()
 
 
 def described(database: Database, rows: Sequence[Mapping[str, Any]]) -> list[str]:
