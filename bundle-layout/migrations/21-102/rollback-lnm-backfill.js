@@ -422,9 +422,14 @@
   }
 
   async function said(runs, tally) {
-    const left = [];
+    const left = [], told = new Set();
     for (const run of runs) {
-      left.push(...(await of(ERRORS).find({ runId: run._id, stage: "rollback" }).sort({ _id: 1 }).toArray()));
+      const found = await of(ERRORS).find({ runId: run._id, stage: "rollback" }).sort({ _id: 1 }).toArray();
+      for (const one of found) {
+        const key = one.key.join(" ");
+        if (!told.has(key)) left.push(one);
+        told.add(key); // a document that two runs have made is left once
+      }
     }
     print(`${MIGRATION} is rolled-back`);
     for (const [collection, count] of Object.entries(tally.removed)) print(`  removed from ${collection}: ${shown(count)}`);
