@@ -104,6 +104,7 @@ JOURNEYS = {
     "a backfill, gone on": Journey(BACKFILL, the_backfill_again, 20, 20, is_later=False, in_turns=False),
     "a later backfill, gone on": Journey(BACKFILL, the_backfill_again, 33, 200, is_later=True),
     "a backfill, gone on without its files": Journey(BACKFILL, the_backfill_elsewhere, 21, 100, is_later=False),
+    "a later backfill, gone on without its files": Journey(BACKFILL, the_backfill_elsewhere, 50, 200, is_later=True),
     "a backfill, taken back and done again": Journey(BACKFILL, back_and_again, 39, 100, is_later=False),
     "a rollback, gone on": Journey(UNFILL, the_rollback_again, 26, 30, is_later=False, in_turns=False),
     "a later rollback, gone on": Journey(UNFILL, the_rollback_again, 90, 200, is_later=True),
