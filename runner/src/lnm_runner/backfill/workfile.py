@@ -50,6 +50,7 @@ CREATE TABLE partition (
 NAME = "inventory.sqlite"
 PART = ".part"
 CACHE_KIB = 16 * 1024
+"""Of who writes it, and sorts; each worker has a quarter of it."""
 
 
 @contextlib.contextmanager
@@ -65,7 +66,7 @@ def created(folder: Path) -> Iterator[sqlite3.Connection]:
     with refusing(folder):
         connection = sqlite3.connect(part, isolation_level=None)
         try:
-            tune(connection)
+            tune(connection, CACHE_KIB)
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.executescript(SCHEMA)
@@ -88,9 +89,9 @@ def settle(path: Path) -> None:
         os.close(handle)
 
 
-def tune(connection: sqlite3.Connection) -> None:
+def tune(connection: sqlite3.Connection, cache_kib: int) -> None:
     """Little memory; what is sorted goes to files beside the work file."""
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
     connection.execute("PRAGMA temp_store=FILE")
 
 
@@ -135,7 +136,7 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
-            tune(connection)
+            tune(connection, CACHE_KIB // 4)
             yield connection
         finally:
             connection.close()
