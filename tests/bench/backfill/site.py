@@ -148,4 +148,3 @@ def opened(program: Path | None = None) -> Iterator[Site]:
             yield Site(server, program or place / "lnm/bin/lnm", place)
         finally:
             server.stop()
-
