@@ -64,6 +64,8 @@ class Round:
     outputs: dict[str, int] = dataclasses.field(default_factory=dict)
     reports: set[str] = dataclasses.field(default_factory=set)
     """SHA-256 of the report of each run of ours: they must be equal."""
+    made: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """What each of the slow ways has made that make all of it: it must be what ours makes."""
 
     @property
     def kept(self) -> Path:
@@ -93,6 +95,8 @@ class Round:
             sample = run(dataclasses.replace(command, before=lambda: None))
         self.samples.setdefault(way.name, []).append((sample, self.server_s() - before))
         self.outputs[way.name] = sum(database[one].count_documents({}) for one in site.OUTPUTS)
+        if way.is_slow and way.is_whole:
+            self.made[way.name] = self.place.made(name)
         if way.name.startswith("ours"):
             self.reports.add(self.place.report(name)[1])
         print(f"{way.name:20} {sample.wall_s:8.2f} s  {self.counts[name] / sample.wall_s:8,.0f} raw/s", flush=True)
@@ -104,6 +108,21 @@ class Round:
         if not self.samples.keys() & {"ours-1", OURS}:
             run(self.place.backfill(LARGE, 2))
         ceiling.keep(self.place.database(LARGE), self.kept)
+
+    def check(self) -> None:
+        """Looks whether figures may stand beside each other at all.
+
+        Raises: FailedError.
+        """
+        if len(self.reports) > 1:
+            raise FailedError(f"the same input has {len(self.reports)} reports: {', '.join(sorted(self.reports))}")
+        if not self.made:
+            return
+        run(self.place.backfill(SMALL, 2))
+        wanted = self.place.made(SMALL)
+        for name, found in self.made.items():
+            if wrong := [collection for collection in site.OUTPUTS if found[collection] != wanted[collection]]:
+                raise FailedError(f"{name} makes other documents than lnm backfill: {', '.join(wrong)}")
 
     def server_s(self) -> float:
         """Seconds of CPU of the server so far (proc(5), stat)."""
@@ -145,8 +164,7 @@ def compare(place: Site, ways: Sequence[Way], asked: argparse.Namespace) -> tupl
     for _ in range(asked.repeats or (1 if asked.quick else REPEATS)):
         for way in ways:
             found.turn(way)
-    if len(found.reports) > 1:
-        raise FailedError(f"the same input has {len(found.reports)} reports: {', '.join(sorted(found.reports))}")
+    found.check()
     made = found.figures()
     goals = list(figures.goals({one.way: one for one in made}))
     return {"report": sorted(found.reports)}, made, goals

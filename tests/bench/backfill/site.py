@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bson
 from pymongo.database import Database
 
 from tests.bench.measure import Command, FailedError
@@ -112,6 +113,16 @@ class Site:
         options = ("--execute", "--batch-size", "500", "--workers", str(workers), "--kit", str(KIT))
         argv = (*taken, str(self.program), "backfill", *options)
         return Command(argv, self.folder, self.environment(name), lambda: self.start(name), (0, QUARANTINED))
+
+    def made(self, name: str) -> dict[str, str]:
+        """`{collection: SHA-256 of its documents}`, less who has made them."""
+        found = {}
+        for collection in OUTPUTS:
+            digest = hashlib.sha256()
+            for document in self.database(name)[collection].find({}, {"backfill": 0}).sort("_id", 1):
+                digest.update(bson.encode(document))
+            found[collection] = digest.hexdigest()
+        return found
 
     def report(self, name: str) -> tuple[Mapping[str, Any], str]:
         """The report of a run, and its SHA-256."""

@@ -27,6 +27,8 @@ class Way:
     """None: this process itself writes, as the ceiling does."""
     is_slow: bool = False
     """Is measured with fewer documents, as its time for one does not depend on how many there are."""
+    is_whole: bool = True
+    """It makes what ours makes, byte for byte but for `backfill`; that is looked at."""
     lacking: Callable[[], str] = here
     """Why it cannot be measured; empty where it can."""
 
@@ -55,6 +57,7 @@ WAYS = (
         "inside migrate-mongo, in JavaScript: observations and their events alone, less than half of the work",
         tools.migrate_mongo,
         is_slow=True,
+        is_whole=False,
         lacking=tools.lacking_npm,
     ),
 )
