@@ -118,7 +118,9 @@ def linkset_hash(key: tuple[str, str, str], shared: bytes) -> str:
 
 
 def in_utc(at: dt.datetime) -> dt.datetime:
-    """A date with its zone, which is UTC."""
+    """A date with its zone, which is UTC: Python's own, as the driver's is written in Python and asked for at each use."""
+    if at.tzinfo is dt.UTC:
+        return at
     return at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at.astimezone(dt.UTC)
 
 

@@ -184,7 +184,7 @@ def as_list(value: Any) -> list[Any]:
 
 def milliseconds(at: dt.datetime) -> int:
     """Since 1970."""
-    return (at - identity.EPOCH) // identity.MILLISECOND
+    return (identity.in_utc(at) - identity.EPOCH) // identity.MILLISECOND
 
 
 def leaf_of(document: Mapping[str, Any], sha256: str | None) -> list[Any]:

@@ -159,7 +159,7 @@ def raw_of(document: Mapping[str, Any]) -> Raw:
         source=document["source"]["vendor"].lower(),
         advisory=upstream["upstream_id"],
         content_hash=upstream["content_hash"],
-        fetched_at=upstream["fetched_at"],
+        fetched_at=identity.in_utc(upstream["fetched_at"]),
         artifact_sha256=upstream["content_hash"].removeprefix("sha256:"),
         format=given if isinstance(given, str) else "",
         linkset=document["linkset"],
