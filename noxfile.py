@@ -87,6 +87,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench_backfill(session: nox.Session) -> None:
+    """21-102 beside plain code and other migration tools, on a real mongod: medians, JSON, Markdown; `-- --quick` for a look."""
+    install(session, "bench")
+    session.run("doit", "bundle")
+    session.run("python", "-m", "tests.bench.backfill", *session.posargs)
+
+
+@nox.session(default=False)
 def repro(session: nox.Session) -> None:
     """Builds again with everything varied and compares; signs the verdict beside the kit. Fewer: `-- --only umask,TZ`."""
     locked = ("--require-hashes", "--only-binary", ":all:", "--no-binary", "diffoscope")  # which has no wheel

@@ -31,7 +31,7 @@ MACHINES = ("x86_64", "aarch64")
 LIBCS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 WHEELS_OF = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement")
-GROUPS = ("runner", "build", "repro", "verify", "test", "lint", "lock")
+GROUPS = ("runner", "build", "repro", "verify", "test", "bench", "lint", "lock")
 SPDX_IDS = {
     "Apache Software License": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",

@@ -32,6 +32,8 @@ class Command:
     environment: Mapping[str, str]
     before: Callable[[], object] = nothing
     """Is done before each run and is not measured."""
+    wanted: tuple[int, ...] = (0,)
+    """The exit codes of a success."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +60,7 @@ def run(command: Command) -> Sample:
     argv = [sys.executable, "-I", "-S", str(LAUNCHER), *command.argv]
     done = subprocess.run(argv, cwd=command.cwd, env=command.environment, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout) if done.returncode == 0 else {"code": done.returncode}
-    if found.pop("code"):
+    if found.pop("code") not in command.wanted:
         raise FailedError(f"{' '.join(command.argv)}\n{done.stderr[-2000:]}")
     return Sample(**found)
 

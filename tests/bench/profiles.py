@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench.measure import Command, run
 
 MOST = 15
-OURS = r"/(scripts|bundle-layout|lnm)/[^/]+\.py|dodo\.py"
+OURS = r"/(scripts|bundle-layout|lnm)/[^/]+\.py|lnm_runner/\S+\.py|dodo\.py"
 PLACE = re.compile(r"(?<![^\s(])/\S*/(?=(?:site-packages|python3\.[0-9]+|scripts|bundle-layout|lnm)/)")
 OTHER_PLACE = re.compile(r"(?<![^\s(])/\S*/")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import uuid
 from typing import Any
 
 import pytest
 import rfc8785
+from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 from lnm_runner.backfill import identity
@@ -56,6 +58,21 @@ def test_a_linksets_hash_is_that_of_one_canonical_object(tenant: str, source: st
         identity.linkset_hash((tenant, source, advisory), identity.canonical(shared))
         == f"sha256:{hashlib.sha256(whole).hexdigest()}"
     )
+
+
+@given(st.sampled_from(["advisory_observations", "advisory_linksets"]), st.binary(min_size=12, max_size=12), TEXT)
+def test_an_event_is_called_by_a_uuid_of_version_5(collection: str, identifier: bytes, digest: str) -> None:
+    wanted = uuid.uuid5(identity.EVENTS, f"{collection}|{identifier.hex()}|{digest}")
+    assert identity.event_id(collection, ObjectId(identifier), digest) == str(wanted)
+
+
+@given(TEXT, TEXT, TEXT, TEXT, st.datetimes())
+def test_an_observations_hash_is_that_of_a_canonical_object(
+    tenant: str, source: str, advisory: str, sha: str, at: dt.datetime
+) -> None:
+    names = {"tenantId": tenant, "source": source, "advisoryId": advisory, "documentSha": sha, "fetchedAt": identity.text_of(at)}
+    wanted = hashlib.sha256(rfc8785.dumps(names)).hexdigest()
+    assert identity.observation_hash(tenant, source, advisory, sha, at) == f"sha256:{wanted}"
 
 
 @given(st.datetimes(timezones=st.timezones()), st.datetimes(timezones=st.timezones()))

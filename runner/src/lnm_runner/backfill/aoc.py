@@ -39,12 +39,12 @@ def violations(document: Mapping[str, Any]) -> Iterator[Violation]:
 
 def top(document: Mapping[str, Any]) -> Iterator[Violation]:
     """Rules 1 and 2, and of 6 the unknown fields."""
-    for name in sorted(map(str, document)):
+    for name in sorted(map(str, document.keys() - TOP)):
         if name.startswith(EFFECTIVE):
             yield Violation("ERR_AOC_006", f"{name}: a derived field")
         elif name in DERIVED:
             yield Violation("ERR_AOC_001", f"{name}: a derived field")
-        elif name not in TOP:
+        else:
             yield Violation("ERR_AOC_007", f"{name}: an unknown field")
     several = {name: document.get(name) for name in ("source", "upstream")}
     several["source.vendor"] = part(document, "source").get("vendor")
@@ -80,11 +80,10 @@ def kinds(document: Mapping[str, Any]) -> Iterator[Violation]:
         yield Violation("ERR_AOC_007", "identifiers: wanted an object")
     if not is_text(part(document, "content").get("format")):
         yield Violation("ERR_AOC_007", "content.format: wanted a text")
-    for place, is_right, wanted in KINDS:
-        name, _, field = place.partition(".")
+    for (name, field), is_right, wanted in KINDS:
         value = part(document, name).get(field)
         if value is not None and not is_right(value):
-            yield Violation("ERR_AOC_007", f"{place}: wanted {wanted}")
+            yield Violation("ERR_AOC_007", f"{name}.{field}: wanted {wanted}")
     if document.get("supersedes") is not None and not is_text(document["supersedes"]):
         yield Violation("ERR_AOC_007", "supersedes: wanted the _id of a document")
 
@@ -115,12 +114,12 @@ def is_links(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each.get("url") if isinstance(each, dict) else each, str) for each in value)
 
 
-KINDS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
-    ("linkset.purls", is_texts, "a list of texts"),
-    ("linkset.cpes", is_texts, "a list of texts"),
-    ("linkset.aliases", is_texts, "a list of texts"),
-    ("linkset.references", is_links, "a list of texts or of objects with a url"),
-    ("identifiers.cve", is_names, "a text or a list of texts"),
-    ("identifiers.ghsa", is_names, "a text or a list of texts"),
-    ("identifiers.aliases", is_texts, "a list of texts"),
+KINDS: tuple[tuple[tuple[str, str], Callable[[object], bool], str], ...] = (
+    (("linkset", "purls"), is_texts, "a list of texts"),
+    (("linkset", "cpes"), is_texts, "a list of texts"),
+    (("linkset", "aliases"), is_texts, "a list of texts"),
+    (("linkset", "references"), is_links, "a list of texts or of objects with a url"),
+    (("identifiers", "cve"), is_names, "a text or a list of texts"),
+    (("identifiers", "ghsa"), is_names, "a text or a list of texts"),
+    (("identifiers", "aliases"), is_texts, "a list of texts"),
 )

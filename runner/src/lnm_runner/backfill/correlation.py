@@ -150,8 +150,15 @@ def confidence(members: Sequence[Member]) -> float | None:
 
 def conflicts(members: Sequence[Member]) -> list[Conflict]:
     """Rule 5."""
-    found = [*severity_mismatch(members), *range_divergence(members), *reference_clash(members), *alias_inconsistency(members)]
-    return sorted([*found, *metadata_gap(members)], key=lambda one: (one.field, one.reason, one.values))
+    found = list(metadata_gap(members))
+    if len(members) > 1:  # one alone contradicts nobody
+        found += [
+            *severity_mismatch(members),
+            *range_divergence(members),
+            *reference_clash(members),
+            *alias_inconsistency(members),
+        ]
+    return sorted(found, key=lambda one: (one.field, one.reason, one.values))
 
 
 def severity_mismatch(members: Sequence[Member]) -> Iterator[Conflict]:

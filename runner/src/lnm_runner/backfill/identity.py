@@ -61,19 +61,24 @@ def canonical(value: Any) -> bytes:
         return rfc8785.dumps(value)
 
 
+def canonical_texts(value: dict[str, str]) -> bytes:
+    """The same of texts under names in ASCII, which Python's own encoder always writes so."""
+    return ENCODER.encode(value).encode()
+
+
 def plain(value: Any) -> Any:
     """The value, its whole floats as integers.
 
     Raises: _NotPlainError.
     """
-    if isinstance(value, str | bool) or value is None:
+    if isinstance(value, str) or value is None or value is True or value is False:
         return value
     if isinstance(value, list):
-        return [plain(each) for each in value]
+        return [each if each.__class__ is str else plain(each) for each in value]  # most are texts
     if isinstance(value, dict):
         if not "".join(value).isascii():  # others are sorted by UTF-16
             raise _NotPlainError
-        return {name: plain(each) for name, each in value.items()}
+        return {name: each if each.__class__ is str else plain(each) for name, each in value.items()}
     return plain_number(value)
 
 
@@ -99,7 +104,7 @@ def canonical_sha256(value: Any) -> str:
 def observation_hash(tenant: str, source: str, advisory: str, artifact_sha256: str, fetched_at: dt.datetime) -> str:
     """`observationHash` (facts 1.4)."""
     names = {"advisoryId": advisory, "documentSha": artifact_sha256, "fetchedAt": text_of(fetched_at)}
-    return canonical_sha256({**names, "source": source, "tenantId": tenant})
+    return f"sha256:{sha256(canonical_texts({**names, 'source': source, 'tenantId': tenant}))}"
 
 
 def linkset_hash(key: tuple[str, str, str], shared: bytes) -> str:
@@ -107,13 +112,15 @@ def linkset_hash(key: tuple[str, str, str], shared: bytes) -> str:
 
     It is the hash of one canonical object: all names of the shared one stand between `advisoryId` and `source`.
     """
-    tenant, source, advisory = map(canonical, key)
+    tenant, source, advisory = (ENCODER.encode(text).encode() for text in key)
     whole = b'{"advisoryId":%b,%b,"source":%b,"tenantId":%b}' % (advisory, shared[1:-1], source, tenant)
     return f"sha256:{sha256(whole)}"
 
 
 def in_utc(at: dt.datetime) -> dt.datetime:
-    """A date with its zone, which is UTC."""
+    """A date with its zone, which is UTC: Python's own, as the driver's is written in Python and asked for at each use."""
+    if at.tzinfo is dt.UTC:
+        return at
     return at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at.astimezone(dt.UTC)
 
 
@@ -125,7 +132,14 @@ def text_of(at: dt.datetime) -> str:
 
 def event_id(collection: str, document_id: ObjectId, content_hash: str) -> str:
     """The id of the event that announces a document, which makes publishing idempotent."""
-    return str(uuid.uuid5(EVENTS, f"{collection}|{document_id}|{content_hash}"))
+    name = f"{collection}|{document_id}|{content_hash}"
+    digest = bytearray(hashlib.sha1(EVENTS.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6], digest[8] = (
+        digest[6] & 0x0F | 0x50,
+        digest[8] & 0x3F | 0x80,
+    )  # version and variant; uuid.uuid5 takes thrice as long
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def replay_cursor(at: dt.datetime) -> Int64:

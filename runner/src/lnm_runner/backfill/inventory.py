@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bson
 from bson import json_util
@@ -49,10 +49,13 @@ REPLACEABLE = (linksets.COLLECTION, tombstones.COLLECTION)
 PARTITION = 2_000
 """Rows of a partition; what is made does not depend on it."""
 RUN_ID_DIGITS = 32
-CHUNK = 5_000
+CHUNK = 1_000
+"""Documents that are held at once; the server would send 16 MiB of them, which are many times that once they are decoded."""
 CURSOR_GONE = {43, 237}  # CursorNotFound, CursorKilled (mongo/src/mongo/base/error_codes.yml)
 OF_THE_INPUT: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """Reads what somebody else wrote: a date out of Python's range stays a number and is no error of the driver."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def inside(document: Mapping[str, Any], path: str) -> Any:
     """A value by its path."""
     found: Any = document
     for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
+        found = found.get(name) if isinstance(found, dict) else None
     return found
 
 
@@ -196,7 +199,7 @@ def as_list(value: Any) -> list[Any]:
 
 def milliseconds(at: dt.datetime) -> int:
     """Since 1970."""
-    return (at - identity.EPOCH) // dt.timedelta(milliseconds=1)
+    return (identity.in_utc(at) - identity.EPOCH) // identity.MILLISECOND
 
 
 def leaf_of(document: Mapping[str, Any], sha256: str | None) -> list[Any]:
@@ -225,28 +228,35 @@ def names_of(document: Mapping[str, Any]) -> set[str]:
 def scan_legacy(database: Database, work: sqlite3.Connection, tree: merkle.Tree) -> int:
     """Fills `legacy` and `legacy_name`."""
     count = 0
-    cursor = database[LEGACY].with_options(codec_options=CodecOptions(document_class=RawBSONDocument)).find().sort("_id", 1)
-    for raw in cursor:
-        document = bson.decode(raw.raw, OF_THE_INPUT)
-        tenant, key, problem = document.get("tenantId"), document.get("advisoryKey"), None
-        if not aoc.is_text(tenant) or not aoc.is_text(key):
-            tenant, key, problem = None, None, "tenantId and advisoryKey: wanted texts"
-        names = {document.get("advisoryKey"), *as_list(document.get("aliases"))} if problem is None else ()
-        dates = [inside(one, "recordedAt") for one in as_list(document.get("provenance"))]
-        recorded = max((milliseconds(at) for at in dates if isinstance(at, dt.datetime)), default=0)
-        shown = [as_text(document.get("tenantId")), as_text(document.get("advisoryKey"))]
-        leaf = merkle.leaf_hash(identity.canonical([["advisory", *shown], hashlib.sha256(raw.raw).hexdigest()]))
-        tree.add_hash(leaf)
-        work.execute(
-            "INSERT INTO legacy VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (count, workfile.packed(document["_id"]), tenant, key, recorded, problem, leaf),
-        )
-        called = {name.strip().upper() for name in names if isinstance(name, str) and name.strip()}
-        work.executemany("INSERT INTO legacy_name VALUES (?, ?)", [(count, name) for name in sorted(called)])
-        count += 1
+    source = database[LEGACY].with_options(codec_options=CodecOptions(document_class=RawBSONDocument))
+    for chunk in chunked(source.find(batch_size=CHUNK).sort("_id", 1), CHUNK):
+        rows, names = [], []
+        for raw in chunk:
+            row, called = legacy_row(count, bytes(raw.raw))
+            tree.add_hash(row[-1])
+            rows.append(row)
+            names += [(count, name) for name in sorted(called)]
+            count += 1
+        work.executemany("INSERT INTO legacy VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        work.executemany("INSERT INTO legacy_name VALUES (?, ?)", names)
     work.execute("CREATE INDEX legacy_name_by_n ON legacy_name (n)")
     work.execute("CREATE INDEX legacy_by_key ON legacy (tenant, key)")
     return count
+
+
+def legacy_row(n: int, data: bytes) -> tuple[tuple[Any, ...], set[str]]:
+    """The row of a merged document, and what it is called, in capitals."""
+    document = bson.decode(data, OF_THE_INPUT)
+    tenant, key, problem = document.get("tenantId"), document.get("advisoryKey"), None
+    if not aoc.is_text(tenant) or not aoc.is_text(key):
+        tenant, key, problem = None, None, "tenantId and advisoryKey: wanted texts"
+    names = (key, *as_list(document.get("aliases"))) if problem is None else ()
+    dates = [inside(one, "recordedAt") for one in as_list(document.get("provenance"))]
+    recorded = max((milliseconds(at) for at in dates if isinstance(at, dt.datetime)), default=0)
+    shown = [as_text(document.get("tenantId")), as_text(document.get("advisoryKey"))]
+    leaf = merkle.leaf_hash(identity.canonical([["advisory", *shown], hashlib.sha256(data).hexdigest()]))
+    called = {name.strip().upper() for name in names if isinstance(name, str) and name.strip()}
+    return (n, workfile.packed(document["_id"]), tenant, key, recorded, problem, leaf), called
 
 
 def group(work: sqlite3.Connection) -> None:
@@ -315,7 +325,7 @@ def divide(work: sqlite3.Connection) -> None:
             work.executemany("INSERT INTO partition VALUES (?, ?, ?, ?)", [(stage, k, *pair) for k, pair in enumerate(pairs)])
 
 
-def chunked(values: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+def chunked(values: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of up to so many."""
     rest = iter(values)
     while chunk := list(itertools.islice(rest, size)):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import bson
 from bson import Binary, ObjectId
@@ -25,9 +24,8 @@ ID = 12  # bytes of an ObjectId
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
-@dataclass(frozen=True)
-class Leaf:
-    """A document of a run, by its hashes: what a report proves."""
+class Leaf(NamedTuple):
+    """A document of a run, by its hashes: what a report proves. There are so many that it is a tuple."""
 
     id: ObjectId
     before: bytes | None

@@ -6,7 +6,6 @@ and so the same confidence and the same conflicts. Values are put side by side a
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,7 +56,7 @@ def documents(observations: Sequence[Mapping[str, Any]], run: str) -> list[dict[
     """The linksets of a component, by source and advisory."""
     inside = ordered(observations)
     members = [member(one) for one in inside]
-    newest: dt.datetime = max(one["provenance"]["fetchedAt"] for one in inside)
+    newest = identity.in_utc(max(one["provenance"]["fetchedAt"] for one in inside))
     shared = {
         "observations": [one["_id"] for one in inside],
         "normalized": normalized(inside),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ from lnm_runner.backfill.source import Payloads
 from lnm_runner.backfill.workfile import unpacked
 from lnm_runner.mongo import Database
 
-READ_AHEAD, READ_AHEAD_BYTES = 500, 8 * 1024 * 1024
+READ_AHEAD, READ_AHEAD_BYTES = 200, 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def raw_of(document: Mapping[str, Any]) -> Raw:
         source=document["source"]["vendor"].lower(),
         advisory=upstream["upstream_id"],
         content_hash=upstream["content_hash"],
-        fetched_at=upstream["fetched_at"],
+        fetched_at=identity.in_utc(upstream["fetched_at"]),
         artifact_sha256=upstream["content_hash"].removeprefix("sha256:"),
         format=given if isinstance(given, str) else "",
         linkset=document["linkset"],
@@ -186,11 +186,10 @@ def key_of(row: Mapping[str, Any]) -> tuple[str, ...]:
 def linked(given: Input, low: int, high: int, after: Position | None, _carry: Mapping[str, Any] | None) -> Iterator[Item]:
     """Linksets and their events, component by component."""
     for components in components_ahead(given.work, low, high, after):
-        wanted = {identity.observation_id(*row[1:]): component for component, rows in components for row in rows}
-        found = read_observations(given.database, wanted)
-        for component, rows in components:
-            there = [found[one] for row in rows if (one := identity.observation_id(*row[1:])) in found]
-            yield from linked_ones(given, component, there, after)
+        wanted = [(component, [identity.observation_id(*row[1:]) for row in rows]) for component, rows in components]
+        found = read_observations(given.database, itertools.chain.from_iterable(ids for _, ids in wanted))
+        for component, ids in wanted:
+            yield from linked_ones(given, component, [found[one] for one in ids if one in found], after)
 
 
 def components_ahead(
@@ -251,25 +250,21 @@ def buried(given: Input, low: int, high: int, after: Position | None, _carry: Ma
     query = f"SELECT {', '.join(names)} FROM legacy WHERE n >= ? AND n < ? AND n > ? ORDER BY n"  # noqa: S608 - names of ours
     rows = given.work.execute(query, (low, high, after[0] if after else -1))
     while chunk := [dict(zip(names, row, strict=True)) for row in rows.fetchmany(READ_AHEAD)]:
-        inside = {row["n"]: tombstones.components(given.work, row["n"]) for row in chunk}
-        there = tombstones.linksets(given.database, given.work, {one for found in inside.values() for one in found})
-        yield from (buried_one(given, row, inside[row["n"]], there) for row in chunk)
+        known = tombstones.known(given.database, given.work, chunk[0]["n"], chunk[-1]["n"])
+        yield from (buried_one(given, row, known) for row in chunk)
 
 
-def buried_one(
-    given: Input, row: Mapping[str, Any], inside: Sequence[int], there: Mapping[int, Sequence[Mapping[str, Any]]]
-) -> Item:
+def buried_one(given: Input, row: Mapping[str, Any], known: tombstones.Known) -> Item:
     """The tombstone of one of them."""
     position, tenant, key = (row["n"], 0), row["tenant"] or "", row["key"]
     named = (LEGACY_COLLECTION, str(unpacked(row["legacy_id"])), *([key, tenant] if key else []))
     if row["problem"]:
         return Item(position, "", failure=Failure(named, LEGACY, row["problem"]))
-    (first,) = given.work.execute("SELECT min(n) FROM legacy WHERE tenant = ? AND key = ?", (tenant, key)).fetchone()
-    if first != row["n"]:
+    if row["n"] in known.same_key:
         said = "another merged document of the tenant has the same advisoryKey, and has its tombstone"
         return Item(position, tenant, failure=Failure(named, CONFLICT, said))
-    linked_to = sorted((one for component in inside for one in there.get(component, ())), key=lambda one: one["_id"])
-    reason = tombstones.reason(given.work, row["n"], inside, linked_to)
+    linked_to = known.there(row["n"])
+    reason = known.reason(row["n"], linked_to)
     try:
         made = encoded(tombstones.COLLECTION, tombstones.document(row, reason, linked_to, given.run))
     except DocumentError as err:

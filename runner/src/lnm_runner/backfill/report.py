@@ -28,13 +28,15 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "tombstones": (tombstones.COLLECTION,),
 }
 """What each stage writes."""
+ROWS = 100
+"""Of `lnm_checkpoints`, that are held at once."""
 MOST_ERRORS = 1_000
 """So many are named; all of them are in the collection, and in the root."""
 
 
 def rows(database: Database, run: str, stage: str) -> Iterator[Mapping[str, Any]]:
     """The rows of a stage, in order."""
-    return iter(database[CHECKPOINTS].find({"runId": run, "stage": stage}).sort("_id", 1))
+    return iter(database[CHECKPOINTS].find({"runId": run, "stage": stage}, batch_size=ROWS).sort("_id", 1))
 
 
 def leaf_bytes(leaf: Leaf) -> bytes:

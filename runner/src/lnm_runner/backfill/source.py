@@ -18,7 +18,7 @@ LARGEST_PAYLOAD = 64 * 1024 * 1024
 
 
 SMALL = 64 * 1024
-"""Bytes; payloads up to here are read together: a chunk of documents has at most 500 of them."""
+"""Bytes; payloads up to here are read together: a chunk of documents has at most 200 of them."""
 FIELDS, ORDER = {"files_id": 1, "n": 1, "data": 1}, [("files_id", 1), ("n", 1)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lnm_runner.backfill import identity
@@ -20,32 +21,61 @@ from lnm_runner.mongo import Database
 COLLECTION = "advisory_linkset_tombstones"
 MISSING, DUPLICATE, SUPERSEDED = "raw-missing", "duplicate", "superseded-by-linkset"
 
+BURIED = "SELECT n, component FROM burial WHERE n BETWEEN ? AND ? ORDER BY n, component"
 KEYS = """
-SELECT DISTINCT raw.tenant, raw.source, raw.advisory FROM member JOIN raw ON raw.lead = member.lead
-WHERE member.component = ? AND raw.problem IS NULL
+SELECT DISTINCT member.component, raw.tenant, raw.source, raw.advisory FROM member JOIN raw ON raw.lead = member.lead
+WHERE member.component IN (SELECT component FROM burial WHERE n BETWEEN ? AND ?) AND raw.problem IS NULL
+"""
+AGAIN = """
+SELECT DISTINCT n FROM burial WHERE n BETWEEN ? AND ?
+AND EXISTS (SELECT 1 FROM burial AS earlier WHERE earlier.component = burial.component AND earlier.n < burial.n)
+"""
+SAME_KEY = """
+SELECT n FROM legacy WHERE n BETWEEN ? AND ?
+AND EXISTS (
+    SELECT 1 FROM legacy AS earlier WHERE earlier.tenant = legacy.tenant AND earlier.key = legacy.key AND earlier.n < legacy.n)
 """
 
 
-def components(work: sqlite3.Connection, n: int) -> list[int]:
-    """The components of the alias graph that a merged document names."""
-    return [found for (found,) in work.execute("SELECT component FROM burial WHERE n = ? ORDER BY component", (n,))]
+@dataclass(frozen=True)
+class Known:
+    """What has to be known of merged documents whose n follow each other."""
 
-
-def linksets(database: Database, work: sqlite3.Connection, inside: Iterable[int]) -> dict[int, list[Mapping[str, Any]]]:
+    inside: Mapping[int, Sequence[int]]
+    """`{n: the components of the alias graph that it names}`"""
+    linksets: Mapping[int, Sequence[Mapping[str, Any]]]
     """`{component: its linksets that are stored}`, of each `_id` and createdAt."""
-    owners = {identity.linkset_id(*key): one for one in inside for key in work.execute(KEYS, (one,))}
+    again: frozenset[int]
+    """Those that name a component which an earlier one names."""
+    same_key: frozenset[int]
+    """Those whose advisoryKey an earlier one of the tenant has."""
+
+    def there(self, n: int) -> list[Mapping[str, Any]]:
+        """The linksets of a merged document, by `_id`."""
+        found = (one for component in self.inside.get(n, ()) for one in self.linksets.get(component, ()))
+        return sorted(found, key=lambda one: one["_id"])
+
+    def reason(self, n: int, there: Sequence[Mapping[str, Any]]) -> str:
+        """Why it is buried."""
+        return MISSING if not there else DUPLICATE if n in self.again else SUPERSEDED
+
+
+def known(database: Database, work: sqlite3.Connection, first: int, last: int) -> Known:
+    """The same of those from the first n to the last."""
+    inside: dict[int, list[int]] = {}
+    for n, component in work.execute(BURIED, (first, last)):
+        inside.setdefault(n, []).append(component)
+    again, same_key = (frozenset(n for (n,) in work.execute(query, (first, last))) for query in (AGAIN, SAME_KEY))
+    return Known(inside, linksets(database, work.execute(KEYS, (first, last))), again, same_key)
+
+
+def linksets(database: Database, keys: Iterable[tuple[Any, ...]]) -> dict[int, list[Mapping[str, Any]]]:
+    """`{component: its linksets that are stored}`, of `(component, tenant, source, advisory)`."""
+    owners = {identity.linkset_id(*key): component for component, *key in keys}
     found: dict[int, list[Mapping[str, Any]]] = {}
     for linkset in database[of_linksets.COLLECTION].find({"_id": {"$in": list(owners)}}, {"createdAt": 1}) if owners else ():
         found.setdefault(owners[linkset["_id"]], []).append(linkset)
     return found
-
-
-def reason(work: sqlite3.Connection, n: int, inside: Sequence[int], there: Sequence[Mapping[str, Any]]) -> str:
-    """Why the document is buried."""
-    if not there:
-        return MISSING
-    earlier = "SELECT 1 FROM burial WHERE component = ? AND n < ? LIMIT 1"
-    return DUPLICATE if any(work.execute(earlier, (one, n)).fetchone() for one in inside) else SUPERSEDED
 
 
 def document(row: Mapping[str, Any], why: str, there: Sequence[Mapping[str, Any]], run: str) -> dict[str, Any]:

@@ -176,6 +176,7 @@ def hired(place: Place, stop: Callable[[], bool], tell: Callable[[int], None]) -
     Raises: RunnerError, as everything of the driver is translated.
     """
     client = mongo.make_client(place.target)
+    gc.freeze()  # modules, which no collection has to look at again
     gc.set_threshold(100_000, 50, 50)
     try:
         with translating(), workfile.opened(place.folder) as work, contextlib.ExitStack() as stack:

@@ -53,6 +53,7 @@ CREATE TABLE partition (
 NAME = "inventory.sqlite"
 PART = ".part"
 CACHE_KIB = 16 * 1024
+"""Of who writes it, and sorts; each worker has a quarter of it."""
 
 
 @contextlib.contextmanager
@@ -70,7 +71,7 @@ def created(folder: Path) -> Iterator[sqlite3.Connection]:
             old.unlink(missing_ok=True)
         connection = sqlite3.connect(part, isolation_level=None)
         try:
-            tune(connection)
+            tune(connection, CACHE_KIB)
             connection.execute("PRAGMA temp_store_directory='" + str(folder.resolve()).replace("'", "''") + "'")
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE"):
                 connection.execute(f"PRAGMA {pragma}")
@@ -94,9 +95,9 @@ def settle(path: Path) -> None:
         os.close(handle)
 
 
-def tune(connection: sqlite3.Connection) -> None:
+def tune(connection: sqlite3.Connection, cache_kib: int) -> None:
     """Little memory; what is sorted goes to files, beside the work file while it is made."""
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
     connection.execute("PRAGMA temp_store=FILE")
 
 
@@ -141,7 +142,7 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
-            tune(connection)
+            tune(connection, CACHE_KIB // 4)
             yield connection
         finally:
             connection.close()
