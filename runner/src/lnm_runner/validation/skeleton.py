@@ -164,7 +164,7 @@ def worked(folder: Path) -> Iterator[sqlite3.Connection]:
             tempfile.TemporaryDirectory(prefix="validate-", dir=folder) as place,
             contextlib.closing(sqlite3.connect(Path(place) / "skeleton.sqlite", isolation_level=None)) as work,
         ):
-            workfile.tune(work)
+            workfile.tune(work, workfile.CACHE_KIB)
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE"):
                 work.execute(f"PRAGMA {pragma}")
             work.executescript(SCHEMA)
