@@ -76,6 +76,8 @@ class Hand:
         earlier = self.earlier if self.has_earlier else None
         partition = Partition(self.database, self.lease, self.run["_id"], stage, number, earlier)
         after, carry = partition.begin()
+        if self.stop() or not self.may_go_on():  # also the first batch waits for a lag that is known
+            return False
         began, count = time.monotonic(), 0
         batch = Batch()
         for item in STAGES[stage](Input(self.database, self.work, self.run["_id"]), low, high, after, carry):
