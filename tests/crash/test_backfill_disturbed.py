@@ -129,7 +129,7 @@ def at_large(starts: Starts) -> Undisturbed:
 def victims(undisturbed: Undisturbed) -> list[Point[str]]:
     """The parent or a worker, at effects while there are workers."""
     first = undisturbed.effects.index("insert advisory_observations (in a transaction)") + 1
-    numbers = list(range(first, len(undisturbed.effects), 2)) if IS_EXHAUSTIVE else [first + 6, first + 33]
+    numbers = list(range(first, len(undisturbed.effects), 2)) if IS_EXHAUSTIVE else [first + 20]
     return [
         Point(number, undisturbed.effects[number - 1], ("a worker", "the parent")[place % 2])
         for place, number in enumerate(numbers)
@@ -161,6 +161,17 @@ def test_a_worker_or_its_parent_that_is_killed_is_gone_on_from(
     starts: Starts, at_large: Undisturbed, share: int, subtests: pytest.Subtests
 ) -> None:
     each(victims(at_large), share, subtests, functools.partial(kill_one, starts, at_large), shares=len(SHARES))
+
+
+def test_a_parent_that_is_killed_takes_its_workers_with_it(starts: Starts, undisturbed: Undisturbed) -> None:
+    with starts.case(starts.seeded) as case:
+        runner: list[subprocess.Popen[str]] = []
+        number = undisturbed.effects.index("insert lnm_checkpoints (in a transaction)") + 1
+        with case.proxy(at(number, Moment.AFTER, lambda: runner[0].kill())) as proxy:
+            runner.append(case.begin(proxy, BACKFILL, "--workers=2"))
+            assert case.answer(runner[0]).exit_code == -signal.SIGKILL, "the point was not reached"
+        assert_nobody_is_left(case)
+        goes_on(case, undisturbed)
 
 
 # ---- a holder that was paused
@@ -216,7 +227,7 @@ def pause_at(
 def test_a_holder_that_was_paused_writes_nothing_once_another_has_taken_over(
     starts: Starts, undisturbed: Undisturbed, share: int, subtests: pytest.Subtests
 ) -> None:
-    numbers = some(list(range(2, len(undisturbed.effects) + 1)), 15, 22)
+    numbers = some(list(range(2, len(undisturbed.effects) + 1)), 15, 100)
     paused = [
         Point(number, undisturbed.effects[number - 1], (UNFILL, BACKFILL)[place % 2]) for place, number in enumerate(numbers)
     ]
