@@ -167,7 +167,11 @@ def test_a_parent_that_is_killed_takes_its_workers_with_it(starts: Starts, undis
     with starts.case(starts.seeded) as case:
         runner: list[subprocess.Popen[str]] = []
         number = undisturbed.effects.index("insert lnm_checkpoints (in a transaction)") + 1
-        with case.proxy(at(number, Moment.AFTER, lambda: runner[0].kill())) as proxy:
+
+        def kill() -> None:
+            runner[0].kill()
+
+        with case.proxy(at(number, Moment.AFTER, kill)) as proxy:
             runner.append(case.begin(proxy, BACKFILL, "--workers=2"))
             assert case.answer(runner[0]).exit_code == -signal.SIGKILL, "the point was not reached"
         assert_nobody_is_left(case)
