@@ -107,7 +107,7 @@ class Runners(RuleBasedStateMachine):
         def insert(session: Any) -> None:
             self.database["documents"].insert_one({"place": len(self.written), "epoch": one.epoch}, session=session)
 
-        if one.epoch == self.claimed:
+        if one.epoch == self.claimed == self.epoch:  # nobody has taken the lease over, whatever has run out
             one.transaction("part", insert)
             self.written.append(one.epoch)
             return

@@ -168,7 +168,7 @@ def replica_set() -> Mongod:
     key.write_bytes(base64.b64encode(os.urandom(96)))
     key.chmod(0o400)
     made = certificates.make(folder)
-    options = ["--replSet", "rs0", "--oplogSize", "64", "--keyFile", str(key), *tls_options(made, "preferTLS")]
+    options = ["--replSet", "rs0", "--oplogSize", "1024", "--keyFile", str(key), *tls_options(made, "preferTLS")]
     process = start(folder, port, *options)
     with direct(port) as client:
         initiate(folder, process, port, client)
