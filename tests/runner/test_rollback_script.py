@@ -145,7 +145,8 @@ def test_it_comes_to_the_same_bytes_and_says_the_same(script: Script, story: Sto
     answer = script(EXECUTE="1", wanted=3)
 
     assert everything(script.site) == story.after
-    assert answer.stdout.splitlines() == story.said
+    said = [line for line in answer.stdout.splitlines() if not line.startswith("taking back ")]  # progress, where it takes long
+    assert said == story.said
     assert "set back to what an earlier run had made" in answer.stdout
     row = ledger(script.site)
     assert (row["state"], row["direction"], row["score"], row["error"]) == ("rolled-back", "back", {"runs": 2}, None)
