@@ -68,7 +68,6 @@ class Partition:
     """What earlier runs have made; None where there were none, so that nothing should be in the way."""
     rows: int = 0
     unverified: Mapping[str, Any] | None = None
-    last: Mapping[str, Any] | None = None
 
     @property
     def fence(self) -> str:
@@ -82,7 +81,7 @@ class Partition:
         found = self.database[CHECKPOINTS].find_one(mine, sort=[("_id", -1)])
         if found is None:
             return None, None
-        self.rows, self.last = found["index"] + 1, found
+        self.rows = found["index"] + 1
         if not found["isVerified"]:
             self.unverified = {**found, "touched": touched(self.database, found)}
         return (found["last"][0], found["last"][1]), found["carry"]
@@ -106,7 +105,7 @@ class Partition:
                     raise
                 look = True
                 continue
-            self.rows, self.last = self.rows + 1, row
+            self.rows += 1
             self.unverified = {**row, "touched": touched(self.database, row)}
             return Written(row, [failure for _, failure in decided.failures])
         raise RetryableError(

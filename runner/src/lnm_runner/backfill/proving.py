@@ -22,7 +22,6 @@ from lnm_runner.errors import InputError, NotFoundError
 from lnm_runner.mongo import Database
 
 LARGEST_REPORT = 256 * 1024 * 1024
-COMPARED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
