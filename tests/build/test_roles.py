@@ -146,10 +146,10 @@ def test_a_table_that_does_not_run_is_told(tmp_path: Path) -> None:
         written(roles.write_json, source)
 
 
-def test_a_table_without_a_rendering_is_told(tmp_path: Path) -> None:
-    (source := tmp_path / "roles.py").write_text("def as_json(): return {}\n")
+def test_a_file_without_a_table_is_told(tmp_path: Path) -> None:
+    (source := tmp_path / "roles.py").write_text("ROLES = ()\n")
 
-    with pytest.raises(InputError, match=r"wanted a function script\(\)"):
+    with pytest.raises(InputError, match=r"wanted a table ROLES"):
         written(roles.write_script, source)
 
 

@@ -27,10 +27,10 @@ def program() -> Path:
     if missing:
         pytest.skip(f"no {' and no '.join(missing)} on the PATH: mongosh cannot be installed from its lock")
     done = subprocess.run(
-        ["sh", "ci/mongosh/install.sh"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=INSTALL_S
+        ["sh", "ci/npm.sh", "mongosh"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=INSTALL_S
     )
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    return Path(done.stdout.strip()) / "node_modules/.bin/mongosh"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from runpy import run_path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from scripts.roles import as_json, table
 from tests.conftest import ROOT
 from tests.migrations.table_21_101 import INDEXES
 from tests.runner import mongod, roles
@@ -27,7 +27,8 @@ from tests.runner.wheel import module
 pytestmark = pytest.mark.mongod
 
 UNAUTHORIZED = 13
-TABLE = {role["role"]: role for role in run_path(str(ROOT / "runner/src/lnm_runner/roles.py"))["as_json"]("DATABASE")["roles"]}
+SOURCE = table(ROOT / "runner/src/lnm_runner/roles.py")
+TABLE = {role["role"]: role for role in as_json(SOURCE, "DATABASE")["roles"]}
 VALIDATED = ("advisory_observations", "advisory_linksets")
 OUTBOXES = ("advisory_observation_events", "advisory_linkset_events")
 RAW_KEYS = [("source.vendor", 1), ("upstream.upstream_id", 1), ("upstream.content_hash", 1), ("tenant", 1)]

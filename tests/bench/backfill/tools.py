@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 HERE = Path(__file__).parent
 PLAIN = HERE / "plain.py"
-NPM = ROOT / "ci/migrate-mongo/install.sh"
+NPM = ROOT / "ci/npm.sh"
 
 
 def version(distribution: str) -> str:
@@ -79,7 +79,7 @@ def mongodb_migrations(site: Site, name: str) -> Command:
 
 def migrate_mongo(site: Site, name: str) -> Command:
     """A part of the plain way inside migrate-mongo."""
-    done = subprocess.run(["sh", str(NPM)], capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", str(NPM), "migrate-mongo"], capture_output=True, text=True, check=True)
     modules = Path(done.stdout.strip()) / "node_modules"
     place = folder(site, "migrate_mongo.js", "20251202000000-backfill.js").parent
     if not (place / "node_modules").exists():
