@@ -31,9 +31,9 @@ END = b"\x03\x00"  # a last block with nothing in it
 class Writer:
     """A stream that compresses what is written to it; `close` ends the member."""
 
-    def __init__(self, out: BinaryIO, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, out: BinaryIO, pool: ThreadPoolExecutor, level: int = LEVEL) -> None:
         """Writes the header."""
-        self.out, self.pool = out, pool
+        self.out, self.pool, self.level = out, pool, level
         self.waiting: deque[Future[bytes]] = deque()
         self.rest, self.window = bytearray(), b""
         self.crc = self.size = 0
@@ -51,7 +51,7 @@ class Writer:
         """Lets a block be deflated; the oldest that waits is written where too many do."""
         self.crc = zlib_ng.crc32(block, self.crc)
         self.size += len(block)
-        self.waiting.append(self.pool.submit(deflated, block, self.window))
+        self.waiting.append(self.pool.submit(deflated, block, self.window, self.level))
         self.window = block[-WINDOW:]
         if len(self.waiting) > AHEAD:
             self.out.write(self.waiting.popleft().result())
@@ -66,19 +66,19 @@ class Writer:
 
 
 @contextlib.contextmanager
-def writer(out: BinaryIO, workers: int = WORKERS) -> Iterator[Writer]:
+def writer(out: BinaryIO, workers: int = WORKERS, level: int = LEVEL) -> Iterator[Writer]:
     """Yields a stream; the member is ended where no error came."""
     with ThreadPoolExecutor(workers) as pool:
-        stream = Writer(out, pool)
+        stream = Writer(out, pool, level)
         yield stream
         stream.close()
 
 
-def deflated(block: bytes, window: bytes) -> bytes:
+def deflated(block: bytes, window: bytes, level: int = LEVEL) -> bytes:
     """A block as whole deflate blocks that end on a byte."""
     if not compresses(block):
         return b"".join(stored(block))
-    deflate = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, -15, 8, zlib_ng.Z_DEFAULT_STRATEGY, window)
+    deflate = zlib_ng.compressobj(level, zlib_ng.DEFLATED, -15, 8, zlib_ng.Z_DEFAULT_STRATEGY, window)
     return bytes(deflate.compress(block) + deflate.flush(zlib_ng.Z_SYNC_FLUSH))
 
 
