@@ -1,7 +1,8 @@
 """Writes a layer of an image whose bytes depend on its entries and the epoch alone, and says what it is.
 
-Format: OCI image-spec 1.1, layer.md: a tar (ustar, pax where a name is too long) in gzip (scripts/gzipped.py). Layers here only add, so
-there are no whiteouts. Entries are sorted by name, owner 0, no time is later than SOURCE_DATE_EPOCH; memory holds one layer.
+Format: OCI image-spec 1.1, layer.md: a tar (ustar, pax where a name is too long) in gzip (scripts/gzipped.py). Layers here only
+add, so there are no whiteouts. Entries are sorted by name, owner 0, no time is later than SOURCE_DATE_EPOCH; memory holds one
+layer.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """OCI image layouts: descriptors, documents in one byte form, and a folder that holds what its index leads to and nothing else.
 
 Format: OCI image-spec 1.1: image-layout.md, image-index.md, manifest.md, config.md, descriptor.md. Documents are canonical JSON
-(RFC 8785) without a final LF, as the digest of a document is over its bytes. A layout's files but `oci-layout` and `index.json` are named
-by their content, so no table can tell their names: in a table the index stands for its layout, and `whole` tells the rest.
+(RFC 8785) without a final LF, as the digest of a document is over its bytes. A layout's files but `oci-layout` and `index.json`
+are named by their content, so no table can tell their names: in a table the index stands for its layout; `whole` tells the rest.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def read_index(layout: Path) -> list[dict[str, Any]]:
 def write_layout(layout: Path, blobs: Mapping[str, bytes | Path], root: bytes) -> None:
     """Lays out blobs, `{digest: bytes or the file that has them}`, and the index; what was there and is of no use goes.
 
-    Blobs come first and are named by their content, then the index, then old blobs go: killed in between, a layout is the old one or
-    the new one, with blobs too many.
+    Blobs come first and are named by their content, then the index, then old blobs go: killed in between, a layout is the old one
+    or the new one, with blobs too many.
     """
     for digest, content in blobs.items():
         target = blob(layout, digest)
