@@ -1,8 +1,7 @@
 """Writes a layer of an image whose bytes depend on its entries and the epoch alone, and says what it is.
 
 Format: OCI image-spec 1.1, layer.md: a tar (ustar, pax where a name is too long) in gzip (scripts/gzipped.py). Layers here only
-add, so there are no whiteouts. Entries are sorted by name, owner 0, no time is later than SOURCE_DATE_EPOCH; memory holds one
-layer.
+add, so there are no whiteouts. Entries are sorted by name, no time is later than SOURCE_DATE_EPOCH; memory holds one layer.
 """
 
 from __future__ import annotations
@@ -36,6 +35,8 @@ class Entry:
     """The name of another file of the layer: a hard link to it."""
     mtime: int | None = None
     """Seconds; the epoch where there is none, or where that is earlier."""
+    owner: int = 0
+    """The number of the user, and of the group."""
 
 
 Entries = Mapping[str, Entry]
@@ -137,6 +138,7 @@ def header(name: str, entry: Entry, epoch: int) -> bytes:
     """The blocks before an entry's content."""
     info = tarfile.TarInfo(name)
     info.mode, info.mtime = entry.mode, min(epoch, entry.mtime if entry.mtime is not None else epoch)
+    info.uid = info.gid = entry.owner
     if entry.link:
         info.type, info.linkname = tarfile.SYMTYPE, entry.link
     elif entry.same_as:
