@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from doit.exceptions import InvalidDodoFile
 
 from scripts import (
     checksums,
+    cosign_layout,
     debian,
     debian_base,
     debian_facts,
@@ -240,8 +241,50 @@ RECORDS = tuple(row.record for row in (*PAYLOAD_ROWS, *IMAGE_ROWS, KIT_SBOM))
 
 # ---- A, the statements about it; E, the envelope
 SLSA, SPDX = WORK / "slsa-provenance.json", WORK / "spdx.json"
-ATTESTATIONS = (KIT / "attestations/slsa-provenance.dsse.json", KIT / "attestations/spdx.dsse.json")
+KIT_STATEMENTS = (KIT / "attestations/slsa-provenance.dsse.json", KIT / "attestations/spdx.dsse.json")
 SUMS, MANIFEST = KIT / "SHA256SUMS", KIT / "manifest.json"
+
+
+def statement_rows(base: image_base.Base) -> Iterator[Artefact]:
+    """The rows of what is said and signed of an image; the last lays it out as cosign reads it."""
+    name, work = image.name(base.platform), IMAGE_WORK / base.platform
+    index = KIT / "images" / name / oci.INDEX_FILE
+    payload, said = work / "simple-signing.json", {"slsa": work / "slsa.json", "spdx": work / "spdx.json"}
+    sealed = {kind: work / f"{kind}.dsse.json" for kind in said}
+
+    def row(target: Path, step: Callable[..., None], reads: Mapping[str, Reads], **more: Any) -> Artefact:
+        return Artefact("attestations", target, step, reads, name=f"{name}/{target.name}", **more)
+
+    yield row(payload, cosign_layout.write_payload, {"image": index})
+    yield row(Path(f"{payload}.sig"), signing.write_sig, {"blob": payload, "public": PUBLIC}, **SIGNED)
+    records = tuple(one.record for one in (*PAYLOAD_ROWS, MIGRATIONS_LAYER, *image_rows(base)))
+    yield row(
+        said["slsa"],
+        provenance.write_image,
+        {"image": index, "records": records, "lock": TOOL_LOCK},
+        settings={"release": FACTS},
+    )
+    yield row(said["spdx"], statement.write_image_spdx, {"image": index, "sbom": KIT / f"sbom/{name}.spdx.json"})
+    for kind, file in said.items():
+        yield row(sealed[kind], signing.write_dsse, {"statement": file, "public": PUBLIC}, **SIGNED)
+    yield Artefact(
+        "attestations",
+        KIT / "attestations" / name,
+        cosign_layout.write,
+        {
+            "image": index,
+            "payload": payload,
+            "sig": Path(f"{payload}.sig"),
+            "statements": tuple(sealed.values()),
+            "public": PUBLIC,
+        },
+        {"created_at": RELEASE.created_at},
+        index=oci.INDEX_FILE,
+    )
+
+
+IMAGE_STATEMENT_ROWS = tuple(row for base in PRESENT for row in statement_rows(base))
+ATTESTATIONS = (*KIT_STATEMENTS, *(row.targets[0] for row in IMAGE_STATEMENT_ROWS if row.index))
 KIT_ROWS = (
     *PAYLOAD_ROWS,
     *IMAGE_ROWS,
@@ -262,8 +305,9 @@ KIT_ROWS = (
         {"payload": PAYLOAD_SUMS, "sbom": KIT_SBOM.target},
         {"kit_name": KIT_NAME},
     ),
-    Artefact("attestations", ATTESTATIONS[0], signing.write_dsse, {"statement": SLSA, "public": PUBLIC}, **SIGNED),
-    Artefact("attestations", ATTESTATIONS[1], signing.write_dsse, {"statement": SPDX, "public": PUBLIC}, **SIGNED),
+    Artefact("attestations", KIT_STATEMENTS[0], signing.write_dsse, {"statement": SLSA, "public": PUBLIC}, **SIGNED),
+    Artefact("attestations", KIT_STATEMENTS[1], signing.write_dsse, {"statement": SPDX, "public": PUBLIC}, **SIGNED),
+    *IMAGE_STATEMENT_ROWS,
     Artefact(
         "checksums",
         SUMS,

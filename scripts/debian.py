@@ -208,7 +208,9 @@ def apt(tool: str, *words: str, cwd: Path | None = None) -> str:
     done = child.run([tool, *words], cwd=cwd)
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.startswith("E: ")] or ["E: it failed without a word"]
-        hint = files.ROOM if files.is_full(done.stderr) else "is the mirror reachable? apt-get update; then the same command again"
+        hint = (
+            files.ROOM if files.is_full(done.stderr) else "is the mirror reachable? apt-get update; then the same command again"
+        )
         raise ToolError(f"{tool}: {said[0].removeprefix('E: ')}", hint=hint)
     return done.stdout
 
@@ -306,13 +308,15 @@ def warn(changed: Iterable[Mapping[str, str]], lock: Path) -> None:
     print(f"  Others who build this get another image. To lock what was found: {REFRESH}", flush=True)
 
 
-def write(out: Path, *, lock: Path, architecture: str, is_locked: bool) -> None:
+def write(out: Path, *, lock: Path, architecture: str, is_locked: bool, store: Path | None = None) -> None:
     """Fills the folder `out` with the packages of one architecture, `relocked.json`, and last their lock.
 
-    With `is_locked`, nothing but what is locked is taken.
+    With `is_locked`, nothing but what is locked is taken. What lies below the folder `store` with the right bytes is not fetched.
     """
     wanted = of(architecture, read_lock(lock), lock)
     taken = wanted
+    if store is not None:
+        take_from(store, wanted, out)
     missing = [deb for deb in wanted if not is_there(deb, out)]
     if missing:
         with files.scratch() as folder:
@@ -328,6 +332,16 @@ def write(out: Path, *, lock: Path, architecture: str, is_locked: bool) -> None:
     for name, data in ((RELOCKED, canonical.render(changed)), (EFFECTIVE, render(taken))):
         with files.replacing(out / name) as file:
             file.write(data)
+
+
+def take_from(store: Path, wanted: Iterable[Deb], out: Path) -> None:
+    """Copies what another folder has of some packages, wherever it lies below it, into `out`."""
+    with files.looking():
+        kept = {path.name: path.parent for path in sorted(store.rglob("*.deb"))}
+    for deb in wanted:
+        if not is_there(deb, out) and deb.filename in kept and is_there(deb, kept[deb.filename]):
+            with files.replacing(out / deb.filename) as file, (kept[deb.filename] / deb.filename).open("rb") as source:
+                files.copy(source, file)
 
 
 def bring(

@@ -156,7 +156,11 @@ def entries(debs: Iterable[Path]) -> dict[str, layer.Entry]:
                 whole[f"var/lib/dpkg/status.d/{package}.md5sums"] = layer.file(sums)
     bundle = b"".join(certificates[name].rstrip(b"\n") + b"\n" for name in sorted(certificates))
     added = {CA_BUNDLE: layer.file(bundle), **dict.fromkeys(FOLDERS, layer.Entry()), **WRITTEN}
-    links = {top: layer.link(f"usr/{top}") for top in {name.split("/")[1] for name in whole if name.startswith("usr/")} if MERGED.fullmatch(top)}
+    links = {
+        top: layer.link(f"usr/{top}")
+        for top in {name.split("/")[1] for name in whole if name.startswith("usr/")}
+        if MERGED.fullmatch(top)
+    }
     return {**whole, **added, **links}
 
 
@@ -202,7 +206,9 @@ def write(out: Path, *, debs: Path, architecture: str, epoch: int) -> None:
                 "architecture": architecture,
                 "config": CONFIG,
                 "created": created,
-                "history": [{"created": created, "created_by": "scripts/debian_base.py", "comment": "Debian packages of the lock"}],
+                "history": [
+                    {"created": created, "created_by": "scripts/debian_base.py", "comment": "Debian packages of the lock"}
+                ],
                 "os": "linux",
                 "rootfs": {"diff_ids": [made.diff_id], "type": "layers"},
             }
