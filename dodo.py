@@ -181,7 +181,8 @@ def base_rows(base: image_base.Base) -> Iterator[Artefact]:
     )
     debs: dict[str, Reads] = {"debs": work / "debs" / debian.EFFECTIVE}
     yield Artefact("image", work / "base", debian_base.write, debs, {"architecture": base.architecture, "epoch": EPOCH}, **named)
-    yield Artefact("image", work / "base.json", debian_facts.write, debs, {"architecture": base.architecture}, name=facts)
+    known = {**debs, "lock": debian.LOCK}
+    yield Artefact("image", work / "base.json", debian_facts.write, known, {"architecture": base.architecture}, name=facts)
 
 
 def image_rows(base: image_base.Base) -> Iterator[Artefact]:
@@ -220,7 +221,7 @@ def image_rows(base: image_base.Base) -> Iterator[Artefact]:
             "migrations": MIGRATIONS,
             "inventory": sbom.INVENTORY,
         },
-        {"migrations_base": KIT, "platform": base.platform, "version": RELEASE.version, "epoch": EPOCH},
+        {"migrations_base": KIT / "migrations", "platform": base.platform, "version": RELEASE.version, "epoch": EPOCH},
     )
 
 
@@ -399,7 +400,7 @@ ARTEFACTS = (
     Artefact("tarball", Path(f"{KIT_TARBALL.target}.sha256"), checksums.write_single, {"file": KIT_TARBALL.target}),
     *beside(KIT_TARBALL, records_of(KIT_TARBALL)),
     *(row for bundle in DELIVERY_BUNDLES for row in (bundle, *beside(bundle, records_of(bundle)))),
-    *([Artefact("image", DIST / image_digest.NAME, image_digest.write, {"images": IMAGES})] if IMAGES else []),
+    *([Artefact("image", DIST / "image-digest.txt", image_digest.write, {"images": IMAGES})] if IMAGES else []),
     *(Artefact("verifiers", DIST / name, layout.write, {"source": LAYOUT / name}, mode=0o755) for name in layout.EXECUTABLE),
 )
 GROUPS = {

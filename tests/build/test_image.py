@@ -14,9 +14,8 @@ import pytest
 
 from scripts import foreign_base, image, image_base, layer, migrations_layer, oci, wheels_layer
 from scripts.errors import ChecksumError, InputError, MissingError
+from tests.build.bases import EPOCH, STATUS, base
 
-EPOCH = 1764547200
-STATUS = b"Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\nArchitecture: amd64\nMaintainer: A <a@b.c>\n"
 GONE = b"\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: amd64\n"
 TZDATA = b"Package: tzdata\nVersion: 1:2025b+x\nArchitecture: all\nDepends: libc6 (>= 2), debconf | cdebconf\n"
 METADATA = b"Metadata-Version: 2.4\nName: My_Tool\nVersion: 1.0\nLicense-Expression: MIT\n\nWords.\n"
@@ -33,31 +32,6 @@ UPPER = {
     "usr/bin/.wh.sh": layer.file(b""),
     "opt/old/.wh..wh..opq": layer.file(b""),
 }
-
-
-def packed(entries: layer.Entries) -> tuple[bytes, layer.Layer]:
-    out = io.BytesIO()
-    made = layer.write(out, entries, EPOCH)
-    return out.getvalue(), made
-
-
-def base(folder: Path, *layers: layer.Entries, architecture: str = "amd64", nested: bool = False, **more: Any) -> Path:
-    """A layout with one image of these layers, below an index of its own where `nested`; returns its folder."""
-    made = [packed(entries) for entries in layers]
-    rootfs = {"diff_ids": [one.diff_id for _, one in made], "type": "layers"}
-    runs = {"Env": ["PATH=/usr/bin", "HOME=/root"], "User": "root", "Entrypoint": ["/bin/sh"], "Labels": {"theirs": "yes"}}
-    config = oci.render({"architecture": architecture, "config": runs, "os": "linux", "rootfs": rootfs, **more})
-    manifest = oci.manifest(oci.descriptor(oci.CONFIG, config), [one.descriptor() for _, one in made])
-    blobs: dict[str, bytes | Path] = {oci.digest_of(data): data for data in (config, manifest, *(data for data, _ in made))}
-    root = oci.index([oci.descriptor(oci.MANIFEST, manifest)])
-    if nested:
-        unknown = {"architecture": "unknown", "os": "unknown"}
-        other = oci.descriptor(oci.MANIFEST, manifest, platform=unknown)
-        inner = oci.index([oci.descriptor(oci.MANIFEST, manifest), other])
-        blobs[oci.digest_of(inner)] = inner
-        root = oci.index([oci.descriptor(oci.INDEX, inner)])
-    oci.write_layout(folder, blobs, root)
-    return folder
 
 
 def taken(layout: Path, out: Path, platform: str = "linux-amd64") -> dict[str, Any]:
@@ -130,7 +104,7 @@ def test_a_base_that_is_broken_or_of_a_kind_that_is_not_read_is_refused(tmp_path
 
 def test_which_bases_there_are(tmp_path: Path) -> None:
     platforms = image.PLATFORMS
-    named = {"LNM_BASE_LAYOUT": str(base(tmp_path, LOWER, architecture="arm64"))}
+    named = {"LNM_BASE_LAYOUT": str(base(tmp_path, LOWER, architectures=("arm64",)))}
     amd64, arm64 = image_base.choose(named, platforms, "edge")
 
     assert amd64.absent == "the layout that LNM_BASE_LAYOUT names has no image for it"
