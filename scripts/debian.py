@@ -208,7 +208,9 @@ def apt(tool: str, *words: str, cwd: Path | None = None) -> str:
     done = child.run([tool, *words], cwd=cwd)
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.startswith("E: ")] or ["E: it failed without a word"]
-        hint = files.ROOM if files.is_full(done.stderr) else "is the mirror reachable? apt-get update; then the same command again"
+        hint = (
+            files.ROOM if files.is_full(done.stderr) else "is the mirror reachable? apt-get update; then the same command again"
+        )
         raise ToolError(f"{tool}: {said[0].removeprefix('E: ')}", hint=hint)
     return done.stdout
 
