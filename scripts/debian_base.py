@@ -22,6 +22,7 @@ from scripts.errors import InputError
 PYTHON = "3.11"
 LIBRARY = f"usr/lib/python{PYTHON}"
 CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+STATUS = "var/lib/dpkg/status.d"
 NONROOT = 65532
 
 NO_READER = "nobody reads it in an image without a shell"
@@ -29,16 +30,17 @@ NO_PACKAGE = "what it uses is left out (scripts/debian.py)"
 OF_TESTS = "Python's own tests"
 NO_TOOLS = "for developers"
 DROPPED = {
-    "boot|media|mnt|opt|srv|usr/(games|include|src)": "folders for what an image does not have",
-    "etc/(issue|issue\\.net|profile\\.d|skel|update-motd\\.d)|usr/share/base-files": "for those who log in",
-    "usr/sbin/update-ca-certificates": "a shell script; its work is done here",
-    "usr/share/ca-certificates/.*\\.crt": f"all in {CA_BUNDLE}",
+    "boot|media|mnt|opt|srv|usr/(games|include|src)|var/(backups|local|lock|mail|spool)": "for what an image does not have",
+    "etc/(default|issue|issue\\.net|profile\\.d|skel|update-motd\\.d)|usr/share/base-files": "for those who log in",
+    "etc/ca-certificates|usr/sbin/update-ca-certificates": "a shell script and its folder; its work is done here",
+    "usr/share/ca-certificates": f"all in {CA_BUNDLE}",
     "usr/share/doc/[^/]+/(?!copyright$).*": NO_READER,
     "usr/share/(bug|dict|doc-base|info|lintian|locale|man|menu|misc)": NO_READER,
     "usr/share/zoneinfo/(posix|right)": "copies of the zones, the second ones with leap seconds; Python looks at neither",
     "usr/lib/[^/]+/gconv": "iconv's tables; Python has its own codecs, and the C library knows UTF-8 without them",
     "usr/lib/[^/]+/(libBrokenLocale|libc_malloc_debug|libmemusage|libpcprofile|libthread_db)\\.so.*": NO_TOOLS,
-    f"{LIBRARY}/(ensurepip|lib2to3|distutils|idlelib|pydoc_data|tkinter|turtledemo|turtle\\.py|venv)": NO_TOOLS,
+    f"{LIBRARY}/(_distutils_system_mod\\.py|distutils|ensurepip|lib2to3|venv)": NO_TOOLS,
+    f"{LIBRARY}/(idlelib|pydoc_data|tkinter|turtle\\.py|turtledemo)": NO_TOOLS,
     f"{LIBRARY}/(test|lib-dynload/(_ctypes_test|_test[^/]*|_xxtestfuzz|xxlimited[^/]*)\\.cpython-[^/]*)": OF_TESTS,
     f"{LIBRARY}/(curses|rlcompleter\\.py|lib-dynload/(_curses|_curses_panel|readline)\\.cpython-[^/]*)": NO_PACKAGE,
     f"{LIBRARY}/lib-dynload/(_dbm|nis)\\.cpython-[^/]*": NO_PACKAGE,
@@ -121,7 +123,7 @@ def entry_of(tar: TarFile, member: TarInfo) -> layer.Entry:
 
 def status(deb: DebFile) -> bytes:
     """A package's paragraph as dpkg has it of one that is installed."""
-    paragraph = deb.control.get_content("control")
+    paragraph = deb.control.get_content("control") or b""
     return re.sub(rb"(?m)^(Package: .*\n)", rb"\1Status: install ok installed\n", bytes(paragraph), count=1)
 
 
@@ -130,7 +132,7 @@ def md5sums(deb: DebFile, names: Iterable[str]) -> bytes:
     if not deb.control.has_file("md5sums"):
         return b""
     kept = set(names)
-    lines = bytes(deb.control.get_content("md5sums")).splitlines(keepends=True)
+    lines = bytes(deb.control.get_content("md5sums") or b"").splitlines(keepends=True)
     return b"".join(line for line in lines if placed(line.decode().partition("  ")[2].strip()) in kept)
 
 
@@ -151,16 +153,13 @@ def entries(debs: Iterable[Path]) -> dict[str, layer.Entry]:
                 if not IS_DROPPED.fullmatch(name):
                     ours[name] = entry
             add(whole, ours, package)
-            whole[f"var/lib/dpkg/status.d/{package}"] = layer.file(status(deb))
+            whole[f"{STATUS}/{package}"] = layer.file(status(deb))
             if sums := md5sums(deb, ours):
-                whole[f"var/lib/dpkg/status.d/{package}.md5sums"] = layer.file(sums)
+                whole[f"{STATUS}/{package}.md5sums"] = layer.file(sums)
     bundle = b"".join(certificates[name].rstrip(b"\n") + b"\n" for name in sorted(certificates))
     added = {CA_BUNDLE: layer.file(bundle), **dict.fromkeys(FOLDERS, layer.Entry()), **WRITTEN}
-    links = {
-        top: layer.link(f"usr/{top}")
-        for top in {name.split("/")[1] for name in whole if name.startswith("usr/")}
-        if MERGED.fullmatch(top)
-    }
+    tops = {name.split("/")[1] for name in {*whole, *added} if name.startswith("usr/")}
+    links = {top: layer.link(f"usr/{top}") for top in tops if MERGED.fullmatch(top)}
     return {**whole, **added, **links}
 
 
@@ -215,5 +214,9 @@ def write(out: Path, *, debs: Path, architecture: str, epoch: int) -> None:
         )
         manifest = oci.manifest(oci.descriptor(oci.CONFIG, config), [made.descriptor()])
         platform = {"architecture": architecture, "os": "linux"}
-        blobs = {oci.digest_of(config): config, oci.digest_of(manifest): manifest, made.digest: folder / "layer"}
+        blobs: dict[str, bytes | Path] = {
+            oci.digest_of(config): config,
+            oci.digest_of(manifest): manifest,
+            made.digest: folder / "layer",
+        }
         oci.write_layout(out, blobs, oci.index([oci.descriptor(oci.MANIFEST, manifest, platform=platform)]))

@@ -1,4 +1,4 @@
-"""Writes the locks: `requirements/<group>.txt`, `wheelhouse.lock`, `packages.json` and, on a Debian 12, `debian.lock` beside them.
+"""Writes the locks in `requirements/`: `<group>.txt`, `wheelhouse.lock`, `packages.json` and, on a Debian 12, `debian.lock`.
 
 A maintainer's command (`nox -s lock`), with network; the build only reads what it wrote. uv resolves for all
 platforms and Pythons at once; pip says which file it would take for each platform and what its metadata tells
