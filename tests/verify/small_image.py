@@ -131,4 +131,4 @@ def is_referrer(item: dict[str, Any]) -> bool:
 
 def is_legacy(item: dict[str, Any]) -> bool:
     """A manifest of signatures or of attestations, as cosign 2 has them."""
-    return item.get("annotations", {}).get("kind", "").endswith(("/sigs", "/atts"))
+    return str(item.get("annotations", {}).get("kind", "")).endswith(("/sigs", "/atts"))
