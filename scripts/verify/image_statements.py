@@ -3,13 +3,13 @@
 (1) `images/<image>/` and `attestations/<image>/` are OCI layouts: each blob has the digest of its name and the size that every
 descriptor tells, all that the index leads to is there, and nothing else; (2) an image is one manifest, config and gzipped
 layers, by their media types, for the platform of its name; (3) its config has that platform, the user 65532:65532, and the
-SHA-256 of each layer unpacked; (4) the attestations have no blob of the image and lead to it, once as cosign 2 and once as cosign
-3 looks for them, with the same two statements; (5) openssl accepts the signature, over this manifest's digest; (6)
+SHA-256 of each layer unpacked; (4) the attestations have no blob of the image and lead to it, once as cosign 2 and once as
+cosign 3 looks for them, with the same two statements; (5) openssl accepts the signature, over this manifest's digest; (6)
 securesystemslib accepts both statements, whose one subject is exactly this manifest; (7) the SPDX statement is
 `sbom/<image>.spdx.json`; (8) `image-digest.txt` beside the kit tells these digests and no other; (9) the kit's manifest says
-whether there are images; (10) cosign, where it is on the PATH, accepts signature and statements of the joined layout, once by the
-bundles and once without them, and refuses them for another image. Byte forms (docs/kit-format.md) are for the single-file
-verifiers to judge; image-spec 1.1 is the authority here.
+which images there are, by their digests; (10) cosign, where it is on the PATH, accepts signature and statements of the joined
+layout, once by the bundles and once without them, and refuses them for another image. Byte forms (docs/kit-format.md) are for
+the single-file verifiers to judge; image-spec 1.1 is the authority here.
 """
 
 from __future__ import annotations
@@ -99,16 +99,26 @@ def folders(parent: Path) -> list[str]:
 
 
 def promised(built: Built, names: list[str]) -> Outcome:
-    """(9) The kit has images if and only if its manifest says so."""
+    """(9) The kit has the images that its manifest says are ready, with the digests that it tells."""
     manifest = f"{built.kit_name}/manifest.json"
     try:
         parts = json.loads((built.kit / "manifest.json").read_bytes())["predicate"]["parts"]
-        (status,) = [part["status"] for part in parts if part["id"] == "image"]
+        listed = {part["id"]: part for part in parts if part["id"].startswith(PREFIX)}
+        said = {name: part["digest"] for name, part in listed.items() if part["status"] == "ready"}
     except BROKEN as err:
-        return failed(manifest, f"does not say whether there are images: {type(err).__name__}", WRONG_SIGNATURE)
-    if (status == "ready") != bool(names):
-        return failed(manifest, f"says that images are {status}, found {', '.join(names) or 'none'}", WRONG_SIGNATURE)
-    return ok(manifest, f"says that images are {status}, as they are")
+        return failed(manifest, f"does not say which images there are: {type(err).__name__}", WRONG_SIGNATURE)
+    found = {name: digest_of(Image(name, built.kit)) for name in names}
+    if said != found or not listed:
+        return failed(manifest, f"says that there are the images {said or 'none'}, found {found or 'none'}", WRONG_SIGNATURE)
+    return ok(manifest, f"says which images are ready ({', '.join(said) or 'none'}) and absent, as they are")
+
+
+def digest_of(image: Image) -> str:
+    """What an image's index tells, or that it tells nothing."""
+    try:
+        return str(image.descriptor["digest"])
+    except BROKEN:
+        return "unreadable"
 
 
 def told(subject: str, complaints: list[str], words: str, exit_code: int = WRONG_SIGNATURE) -> Iterator[Outcome]:
