@@ -48,7 +48,7 @@ class Layers:
 
     def comment(self) -> str:
         """All of them in their order, in words."""
-        held = [*((digest, "Debian") for digest in self.base), (self.wheels, "wheels"), (self.migrations, "migrations")]
+        held = [*((digest, "base") for digest in self.base), (self.wheels, "wheels"), (self.migrations, "migrations")]
         return "Layers, first to last: " + "; ".join(f"{digest} ({what})" for digest, what in held)
 
 

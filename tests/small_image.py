@@ -19,7 +19,7 @@ SITE, MIGRATIONS = "usr/local/lib/python3.11/dist-packages", "opt/lnm/migrations
 STATUS = "var/lib/dpkg/status.d"
 OS_RELEASE = b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n'
 FOREIGN = "sha256:" + "f" * 64
-DEBIAN = (
+DEBIAN: tuple[tuple[str, str, str, list[str], str], ...] = (
     # name, version, source, depends, licence
     ("libc6", "2.36-9+deb12u13", "glibc", ["libgcc-s1"], "LGPL-2.1-or-later AND LicenseRef-glibc"),
     ("libgcc-s1", "12.2.0-14+deb12u1", "gcc-12", ["libc6"], "GPL-3.0-or-later WITH GCC-exception-3.1"),
@@ -27,7 +27,7 @@ DEBIAN = (
     ("netbase", "6.4", "netbase", [], "GPL-2.0-only"),
     ("python3.11-minimal", "3.11.2-6+deb12u6", "python3.11", ["libc6", "mime-support"], "PSF-2.0"),
 )
-WHEELS = (
+WHEELS: tuple[tuple[str, str, str, list[str]], ...] = (
     # name, version, file, requires
     ("lnm-runner", VERSION, f"lnm_runner-{VERSION}-py3-none-any.whl", []),
     ("pymongo", "4.20.0", "pymongo-4.20.0-cp311-cp311-manylinux_2_17_x86_64.whl", ["dnspython"]),
@@ -72,7 +72,7 @@ class Small:
         return out.getvalue()
 
 
-def described(foreign: bool = False) -> dict[str, Any]:
+def described(*, foreign: bool = False) -> dict[str, Any]:
     """What base.json says."""
     packages = [
         {
@@ -162,9 +162,14 @@ def make(folder: Path, *, foreign: bool = False) -> Small:
         fields = {"copyright": "", "file": filename, "licence": "MIT", "requires": requires, "sha256": sha256, "supplier": "S"}
         known[name] = {**fields, "version": version}
     del known["lnm-runner"]
-    (folder / "base.json").write_text(json.dumps(described(foreign)))
+    (folder / "base.json").write_text(json.dumps(described(foreign=foreign)))
     (folder / "packages.json").write_text(json.dumps(known))
     small = Small(kit, folder / "base.json", folder / "packages.json", tuple(wheels))
     baked = {f"{MIGRATIONS}/{path.relative_to(kit / 'migrations')}": layer.file(path.read_bytes()) for path in small.migrations}
     lay_out(small.image, (base_entries(), wheel_entries(), baked))
     return small
+
+
+def a_file(name: str, version: str) -> layer.Entry:
+    """The METADATA of a wheel as an entry."""
+    return layer.file(metadata(name, version))

@@ -1,12 +1,11 @@
-"""Checks the SBOM of each image against the layers of that image, which it reads itself: OCI layout, tar and gzip, nothing of
-the build.
+"""Checks the SBOM of each image against that image's layers, which it reads itself: OCI layout, tar, gzip, nothing of the build.
 
-(1) each image of the kit has a document, and each document that is neither the kit's nor the tooling's an image; (2) the digest
-of the described package is that of the one manifest in the image's index, whose bytes have it, and so have those of every layer;
-(3) each package that the layers hold the state of, of Debian (`var/lib/dpkg/status.d`, or dpkg's own list) or of Python
-(`*.dist-info/METADATA`), is in the document with that version, and the document has no other of those types; (4) the files of
-the migrations' package are all there is below one folder of the layers, each with its SHA-256. What any document must be stands
-in scripts/verify/sboms.py.
+(1) each image of the kit has a document, and each document that is not the kit's or the tooling's has an image; (2) the digest of
+the described package is that of the one manifest in the image's index, whose bytes have it, and so have those of every layer; (3)
+each package that the layers hold the state of, of Debian (`var/lib/dpkg/status.d`, or dpkg's own list) or of Python
+(`*.dist-info/METADATA`), is in the document with that version, and the document has no other of those types; (4) the files of the
+migrations' package are all there is below one folder of the layers, each with its SHA-256. What any document must be stands in
+scripts/verify/sboms.py.
 
 A later layer's file covers an earlier one's; whiteouts (OCI image-spec, layer.md) take files away.
 """

@@ -1,12 +1,12 @@
 """Checks the SBOMs by spdx-tools and by our own rules of what is complete, and that they are about this kit.
 
-(1) each document parses and is valid SPDX 2.3; (2) lnm-kit.spdx.json lists each file of the payload but itself exactly once,
-with the hash that SHA256SUMS has; (3) every package, the described one too, has a version, a supplier, a licence, a SHA-256 and
-a purl, where supplier and licence may be NOASSERTION, which is counted and said, and so is a package that has no SHA-256 because
-it came in a base image of somebody else, whose own it has to be; (4) every package and file can be reached from the document by
-its relationships; (5) the hash of the kit's own package is that over the lines of SHA256SUMS that (2) is about; (6) the hash of
-the tooling's own package is that of the file it names, as the provenance has it; (7) each image has a document that is about
-what is in its layers (scripts/verify/sbom_images.py). What the tools of others say: scripts/verify/sbom_tools.py.
+(1) each document parses and is valid SPDX 2.3; (2) lnm-kit.spdx.json lists each file of the payload but itself exactly once, with
+the hash that SHA256SUMS has; (3) every package, the described one too, has a version, a supplier, a licence, a SHA-256 and a
+purl, where supplier and licence may be NOASSERTION, which is counted and said, and so is a package that has no SHA-256 because
+it came in a base image of somebody else, whose own it has to be; (4) every package and file can be reached from
+the document by its relationships; (5) the hash of the kit's own package is that over the lines of SHA256SUMS that (2) is about;
+(6) the hash of the tooling's own package is that of the file it names, as the provenance has it; (7) each image has a document,
+which is about what is in its layers (scripts/verify/sbom_images.py). What the tools of others say: scripts/verify/sbom_tools.py.
 """
 
 from __future__ import annotations
