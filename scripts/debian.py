@@ -308,13 +308,15 @@ def warn(changed: Iterable[Mapping[str, str]], lock: Path) -> None:
     print(f"  Others who build this get another image. To lock what was found: {REFRESH}", flush=True)
 
 
-def write(out: Path, *, lock: Path, architecture: str, is_locked: bool) -> None:
+def write(out: Path, *, lock: Path, architecture: str, is_locked: bool, store: Path | None = None) -> None:
     """Fills the folder `out` with the packages of one architecture, `relocked.json`, and last their lock.
 
-    With `is_locked`, nothing but what is locked is taken.
+    With `is_locked`, nothing but what is locked is taken. What lies below the folder `store` with the right bytes is not fetched.
     """
     wanted = of(architecture, read_lock(lock), lock)
     taken = wanted
+    if store is not None:
+        take_from(store, wanted, out)
     missing = [deb for deb in wanted if not is_there(deb, out)]
     if missing:
         with files.scratch() as folder:
@@ -330,6 +332,16 @@ def write(out: Path, *, lock: Path, architecture: str, is_locked: bool) -> None:
     for name, data in ((RELOCKED, canonical.render(changed)), (EFFECTIVE, render(taken))):
         with files.replacing(out / name) as file:
             file.write(data)
+
+
+def take_from(store: Path, wanted: Iterable[Deb], out: Path) -> None:
+    """Copies what another folder has of some packages, wherever it lies below it, into `out`."""
+    with files.looking():
+        kept = {path.name: path.parent for path in sorted(store.rglob("*.deb"))}
+    for deb in wanted:
+        if not is_there(deb, out) and deb.filename in kept and is_there(deb, kept[deb.filename]):
+            with files.replacing(out / deb.filename) as file, (kept[deb.filename] / deb.filename).open("rb") as source:
+                files.copy(source, file)
 
 
 def bring(

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from debian.deb822 import Packages
 
-from scripts import canonical, debian, debian_base, debian_licences, files, layer
+from scripts import canonical, debian, debian_base, debian_licences, layer
 from scripts.debian import Deb
 from scripts.errors import InputError
 
@@ -111,8 +111,9 @@ def render(debs: Iterable[Deb], entries: layer.Entries, architecture: str, reloc
     )
 
 
-def write(out: BinaryIO, *, debs: Path, relocked: Path, architecture: str) -> None:
-    """Writes base.json; `debs` is the lock of a folder of packages for one architecture, `relocked` what lies beside it."""
+def write(out: BinaryIO, *, debs: Path, lock: Path, architecture: str) -> None:
+    """Writes base.json; `debs` is the lock of a folder of packages for one architecture, `lock` the one that was wanted."""
     entries = debian_base.entries(debian_base.checked(debs))
-    changed = canonical.read(files.read_bytes(relocked), relocked.name)
-    out.write(render(debian.read_lock(debs), entries, architecture, changed))
+    taken = debian.read_lock(debs)
+    wanted = debian.of(architecture, debian.read_lock(lock), lock)
+    out.write(render(taken, entries, architecture, debian.changes(architecture, wanted, taken)))

@@ -1,5 +1,4 @@
-"""Takes the base of the image from another OCI layout, LNM_BASE_LAYOUT: where Debian's packages cannot be had, or a site has its
-own.
+"""Takes the base of the image from another OCI layout, LNM_BASE_LAYOUT: a site's own, or one for lack of Debian's packages.
 
 Format: OCI image-spec 1.1 (scripts/oci.py). A manifest is chosen by its platform, copied with its config and layers as they are,
 and looked through for what the SBOM and the layer of wheels need to know: the Python that is in it, its Debian packages by

@@ -1,4 +1,4 @@
-"""SPDX 2.3 documents by spdx-tools, the same bytes on every machine: what the two SBOMs of the kit have in common.
+"""SPDX 2.3 documents by spdx-tools, the same bytes on every machine: what the SBOMs of the kit have in common.
 
 Authority: SPDX specification 2.3, clauses 6 (creation), 7 (package), 8 (file), 11 (relationship). Packages come from
 `requirements/packages.json`, files from their bytes, the time from SOURCE_DATE_EPOCH; nothing is read from the

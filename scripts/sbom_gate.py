@@ -1,24 +1,28 @@
 """Lets a payload pass to what is signed only with SBOMs that are about it: makes the payload's list of checksums.
 
-(1) both documents are in the payload; (2) each has packages beside the one that it describes, and the kit's has files; (3) the
-kit's lists each file of the payload but itself, once, with its digest, and its package has the digest over all of them; (4) the
-tooling's package has the digest of the lock. Whatever is signed waits for the list (dodo.py: SIGNED), so that a build which stops
-here has signed nothing. What an SBOM must be beside that is for its step and for `scripts.verify`.
+(1) the kit's and the tooling's document are in the payload, and that of each image in it, and of no other image; (2) each has
+packages beside the one that it describes, and the kit's has files; (3) the kit's lists each file of the payload but itself, once,
+with its digest, and its package has the digest over all of them; (4) the tooling's package has the digest of the lock; (5) an
+image's has the digest of the manifest in that image's index. Whatever is signed waits for the list (dodo.py: SIGNED), so that a
+build which stops here has signed nothing. What an SBOM must be beside that is for its step and for `scripts.verify`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts import canonical, checksums, files
+from scripts import canonical, checksums, files, oci
 from scripts.errors import ChecksumError, InputError, MissingError
 
 KIT, TOOLING = "sbom/lnm-kit.spdx.json", "sbom/lnm-tooling.spdx.json"
-AGAIN = "doit forget sbom && doit bundle; the documents are made by scripts/sbom_kit.py and scripts/sbom_tooling.py"
+AGAIN = "doit forget sbom && doit bundle; the documents are made by scripts/sbom_kit.py, sbom_tooling.py and sbom_image.py"
+IMAGE = re.compile(r"images/([^/]+)/index\.json")
+OF_IMAGE = re.compile(r"sbom/(.+)\.spdx\.json")
 
 
 def read(tree: tuple[Path, ...], base: Path, name: str) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def read(tree: tuple[Path, ...], base: Path, name: str) -> dict[str, Any]:
     """
     path = base / name
     if path not in tree or not path.is_file():
-        raise MissingError(f"{name}: the payload has no such SBOM; wanted {KIT} and {TOOLING}", hint=AGAIN)
+        raise MissingError(f"{name}: the payload has no such SBOM; wanted {KIT}, {TOOLING} and one for each image", hint=AGAIN)
     document = canonical.read(files.read_bytes(path), name)
     found = document if isinstance(document, dict) else {}
     counts = {kind: len(items(found, kind)) for kind in ("packages", "files")}
@@ -83,15 +87,36 @@ def kit_defects(document: Mapping[str, Any], sums: Mapping[str, str]) -> Iterato
     yield from compare(KIT, "sha256 of the kit's package", sha256_in(root_of(document)), over(sums))
 
 
+def images(names: Iterable[str]) -> dict[str, str]:
+    """`{name of the document: name of the image}` for each image among the files of a payload."""
+    return {f"sbom/{match[1]}.spdx.json": match[1] for match in map(IMAGE.fullmatch, names) if match}
+
+
+def image_defects(document: Mapping[str, Any], name: str, layout: Path) -> Iterator[str]:
+    """How an image's SBOM is about another image than the one that its layout leads to."""
+    digests = [str(item.get("digest")).removeprefix("sha256:") for item in oci.read_index(layout)]
+    wanted = digests[0] if len(digests) == 1 else f"one image, and not {len(digests)}"
+    yield from compare(name, f"sha256 of the manifest in images/{layout.name}", sha256_in(root_of(document)), wanted)
+
+
 def write(out: BinaryIO, *, tree: tuple[Path, ...], lock: Path, base: Path) -> None:
     """Lists the payload, the files of `tree` by their names below `base`, where the SBOMs in it are about it.
 
+    The index of a layout stands for all files of that layout.
+
     Raises: MissingError, InputError; ChecksumError naming each digest that differs.
     """
-    kit, tooling = (read(tree, base, name) for name in (KIT, TOOLING))
-    sums = {path.relative_to(base).as_posix(): files.sha256_of(path) for path in tree}
-    defects = list(kit_defects(kit, sums))
-    defects += compare(TOOLING, f"sha256 of {lock.name} in its first package", sha256_in(root_of(tooling)), files.sha256_of(lock))
+    whole = oci.whole(tree)
+    named = {path.relative_to(base).as_posix(): path for path in whole}
+    held = images(named)
+    documents = {name: read(whole, base, name) for name in (KIT, TOOLING, *held)}
+    sums = {name: files.sha256_of(path) for name, path in named.items()}
+    defects = list(kit_defects(documents[KIT], sums))
+    described = sha256_in(root_of(documents[TOOLING]))
+    defects += compare(TOOLING, f"sha256 of {lock.name} in its first package", described, files.sha256_of(lock))
+    for name, image in held.items():
+        defects += image_defects(documents[name], name, base / "images" / image)
+    defects += [f"{name}: no such image in the payload" for name in named if OF_IMAGE.fullmatch(name) and name not in documents]
     if defects:
         raise ChecksumError("; ".join(defects), hint=AGAIN)
     out.write(checksums.render(sums))

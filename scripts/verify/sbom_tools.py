@@ -22,7 +22,7 @@ from typing import Any
 
 from scripts.verify import tools
 from scripts.verify.outcome import WRONG_INPUT, Built, Outcome, failed, ok, skipped
-from scripts.verify.sboms import EXPECTED, KIT_SBOM
+from scripts.verify.sboms import KIT_SBOM, expected
 
 OPINIONS = ("OSI Approved license for ", "SPDX Compatible License id included for ", "Non-deprecated license for ")
 SAYS_YES = 1  # sbomaudit's exit code is its answer as a number
@@ -114,7 +114,7 @@ def foreign(built: Built) -> Iterator[Outcome]:
             yield skipped(tool.name, "neither beside python nor on the PATH: its opinion on the SBOMs is missing")
             continue
         accepted = {}
-        for name in EXPECTED:
+        for name in expected(built):
             accepted[name], words = tool.asked(command, built.kit / name)
             yield ok(name, f"{tool.name}: {words}") if accepted[name] else failed(name, f"{tool.name}: {words}", WRONG_INPUT)
         if accepted[KIT_SBOM]:

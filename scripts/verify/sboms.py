@@ -2,10 +2,11 @@
 
 (1) each document parses and is valid SPDX 2.3; (2) lnm-kit.spdx.json lists each file of the payload but itself exactly once, with
 the hash that SHA256SUMS has; (3) every package, the described one too, has a version, a supplier, a licence, a SHA-256 and a
-purl, where supplier and licence may be NOASSERTION, which is counted and said; (4) every package and file can be reached from
+purl, where supplier and licence may be NOASSERTION, which is counted and said, and so is a package that has no SHA-256 because
+it came in a base image of somebody else, whose own it has to be; (4) every package and file can be reached from
 the document by its relationships; (5) the hash of the kit's own package is that over the lines of SHA256SUMS that (2) is about;
-(6) the hash of the tooling's own package is that of the file it names, as the provenance has it. What the tools of others say:
-scripts/verify/sbom_tools.py.
+(6) the hash of the tooling's own package is that of the file it names, as the provenance has it; (7) each image has a document,
+which is about what is in its layers (scripts/verify/sbom_images.py). What the tools of others say: scripts/verify/sbom_tools.py.
 """
 
 from __future__ import annotations
@@ -23,25 +24,43 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from scripts import spdx_rules
+from scripts.verify import sbom_images
 from scripts.verify.outcome import WRONG_INPUT, Built, Outcome, failed, ok
+from scripts.verify.sbom_documents import described, sha256_of, vouched_for
 
 KIT_SBOM, TOOLING_SBOM = "sbom/lnm-kit.spdx.json", "sbom/lnm-tooling.spdx.json"
 EXPECTED = (KIT_SBOM, TOOLING_SBOM)
+HASH = "SHA-256"
 LARGEST_FOR_FULL = 2000
 """Packages and files up to which spdx-tools' own full validation runs: its time grows with their square, 2.3 s here."""
 
 
 def sboms(built: Built) -> Iterator[Outcome]:
     """Every SBOM of the kit."""
-    for name in EXPECTED:
+    for name in expected(built):
         path = built.kit / name
         complaints = [f"{name} is not there"] if not path.is_file() else invalid(path) or incomplete(read(path))
-        if not complaints:
-            complaints = of_another_kit(built) if name == KIT_SBOM else of_another_lock(built)
+        complaints = complaints or of_something_else(built, name)
         for complaint in complaints:
             yield failed(name, complaint, WRONG_INPUT)
         if not complaints:
             yield ok(name, summary(read(path)))
+    for name in sbom_images.strangers(built.kit, expected(built)):
+        yield failed(name, "is about nothing in this kit", WRONG_INPUT)
+
+
+def expected(built: Built) -> tuple[str, ...]:
+    """The documents that a kit must have."""
+    return (*EXPECTED, *sbom_images.names(built.kit))
+
+
+def of_something_else(built: Built, name: str) -> list[str]:
+    """(2), (5), (6), (7): how a document is about other bytes than those of its name."""
+    if name == KIT_SBOM:
+        return of_another_kit(built)
+    if name == TOOLING_SBOM:
+        return of_another_lock(built)
+    return sbom_images.of_another_image(built.kit, name, read(built.kit / name))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -60,9 +79,11 @@ def summary(document: dict[str, Any]) -> str:
     packages, files = document["packages"], document.get("files", [])
     manner = f" (indexed: more than {LARGEST_FOR_FULL} packages and files)" if is_large(len(packages), len(files)) else ""
     unknown = {field: sum(item[field] == "NOASSERTION" for item in packages) for field in ("licenseConcluded", "supplier")}
+    vouched = sum(item["SPDXID"] in vouched_for(document) and not sha256_of(item) for item in packages)
     return (
         f"valid SPDX 2.3{manner}, complete: {len(packages)} packages, {len(files)} files; "
         f"unknown: {unknown['licenseConcluded']} licences, {unknown['supplier']} suppliers"
+        + (f", {vouched} hashes, of what came in a base image" if vouched else "")
     )
 
 
@@ -85,7 +106,13 @@ def complaints_of(document: Document) -> list[str]:
 def incomplete(document: dict[str, Any]) -> list[str]:
     """(3) and (4): packages that lack what a reader needs, and what hangs in the air."""
     packages = document.get("packages", [])
-    lacking = [f"{package['name']}: no {field}" for package in packages for field in missing_fields(package)]
+    vouched = vouched_for(document)
+    lacking = [
+        f"{package['name']}: no {field}"
+        for package in packages
+        for field in missing_fields(package)
+        if field != HASH or package["SPDXID"] not in vouched
+    ]
     reached = reachable(document)
     items = [*packages, *document.get("files", [])]
     hanging = [f"{item['SPDXID']}: not reachable from the document" for item in items if item["SPDXID"] not in reached]
@@ -111,21 +138,10 @@ def missing_fields(package: dict[str, Any]) -> list[str]:
     """(3) The fields that a package should have and has not."""
     found = {
         **{field: package.get(field) for field in ("versionInfo", "supplier", "licenseConcluded", "licenseDeclared")},
-        "SHA-256": sha256_of(package),
+        HASH: sha256_of(package),
         "purl": [item for item in package.get("externalRefs", []) if item.get("referenceType") == "purl"],
     }
     return [field for field, value in found.items() if not value]
-
-
-def sha256_of(item: dict[str, Any]) -> str:
-    """The SHA-256 of a package or file; empty where it has none."""
-    return "".join(entry["checksumValue"] for entry in item.get("checksums", []) if entry["algorithm"] == "SHA256")
-
-
-def described(document: dict[str, Any]) -> dict[str, Any]:
-    """The package that the document describes; an empty one where there is none."""
-    wanted = {edge["relatedSpdxElement"] for edge in document["relationships"] if edge["relationshipType"] == "DESCRIBES"}
-    return next((package for package in document["packages"] if package["SPDXID"] in wanted), {})
 
 
 def of_another_kit(built: Built) -> list[str]:

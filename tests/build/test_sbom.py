@@ -17,7 +17,7 @@ import pytest
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from scripts import sbom, sbom_gate, sbom_kit, sbom_tooling
+from scripts import sbom, sbom_files, sbom_gate, sbom_kit, sbom_tooling
 from scripts.errors import InputError
 from tests.build.trees import Tree, is_payload
 from tests.conftest import ROOT
@@ -162,7 +162,7 @@ def test_a_copyright_notice_in_a_file_of_ours_is_taken_over(content: tuple[Path,
 
 def test_what_the_runner_depends_on_is_what_its_project_declares() -> None:
     declared = tomllib.loads((ROOT / "runner/pyproject.toml").read_text())["project"]["dependencies"]
-    assert tuple(re.split(r"[^A-Za-z0-9_-]", line)[0] for line in declared) == sbom_kit.RUNNER_REQUIRES
+    assert tuple(re.split(r"[^A-Za-z0-9_-]", line)[0] for line in declared) == sbom_files.RUNNER_REQUIRES
 
 
 def test_the_names_of_the_documents_are_those_that_the_gate_knows() -> None:

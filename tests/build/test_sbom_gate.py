@@ -181,7 +181,7 @@ DEFECTS = (
     ),
     Defect(
         "for other digests",
-        "scripts/sbom_kit.py",
+        "scripts/sbom_files.py",
         "return sha1, files.sha256_of(path)",
         'return sha1, "0" * 64',
         "sbom/lnm-kit.spdx.json: sha256 of LICENSE: found 000000000000…, wanted ",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.verify import sbom_tools, sboms
+from scripts.verify import sbom_documents, sbom_tools, sboms
 from scripts.verify.outcome import FAILED, OK, SKIPPED, Built, Outcome
 
 KIT, TOOLING = sboms.KIT_SBOM, sboms.TOOLING_SBOM
@@ -39,7 +39,7 @@ def of(outcomes: list[Outcome], name: str) -> Outcome:
 
 
 def root_of(document: dict[str, Any]) -> Any:
-    return sboms.described(document)
+    return sbom_documents.described(document)
 
 
 def test_the_kit_under_test_is_complete_and_what_is_not_known_is_counted(kit: Built) -> None:
