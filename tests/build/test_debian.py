@@ -144,6 +144,21 @@ def test_a_file_that_was_changed_is_fetched_again(mirror: Mirror) -> None:
     assert fill(locked) == found
 
 
+def test_what_a_store_has_with_the_right_bytes_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    store = tmp_path / "store/of/somebody"
+    store.mkdir(parents=True)
+    debs = [make(store, "one"), make(store, "two")]
+    locked = lock(tmp_path, debs, "locked")
+    debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, store=tmp_path / "store")
+    assert Path("debs/debian.lock").read_bytes() == debian.render(debs)
+    (store / debs[0].filename).write_bytes(b"something else")
+    Path("debs", debs[0].filename).unlink()
+    with pytest.raises(ToolError, match="apt-get: cannot be started: No such file"):
+        debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, store=tmp_path / "store")
+
+
 @needs_apt
 def test_a_mirror_with_other_bytes_under_a_locked_version_is_refused(mirror: Mirror) -> None:
     debs = roots(mirror)

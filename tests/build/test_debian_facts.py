@@ -10,20 +10,21 @@ from typing import Any
 import pytest
 from spdx_tools.common.spdx_licensing import spdx_licensing
 
-from scripts import debian_facts, debian_licences
+from scripts import debian, debian_facts, debian_licences
 from scripts.debian import Deb
 from scripts.errors import InputError
 from tests.build.small_debs import COPYRIGHT, lock, make, other
 from tests.build.test_debian_base import REAL, WITHOUT
+from tests.conftest import ROOT
 
 NOT_READABLE = "This is prepackaged.\n\nCopyright (C) 2001-2003 Some Body.\n"
 
 
-def facts(folder: Path, *debs: Deb, relocked: str = "[]\n") -> dict[str, Any]:
-    """base.json of small packages."""
-    (folder / "relocked.json").write_text(relocked, encoding="ascii")
+def facts(folder: Path, *debs: Deb, wanted: tuple[Deb, ...] = ()) -> dict[str, Any]:
+    """base.json of small packages; `wanted` is what was locked, where that is something else."""
     out = io.BytesIO()
-    debian_facts.write(out, debs=lock(folder, debs), relocked=folder / "relocked.json", architecture="amd64")
+    locked = lock(folder, wanted or debs, "locked")
+    debian_facts.write(out, debs=lock(folder, debs), lock=locked, architecture="amd64")
     found: dict[str, Any] = json.loads(out.getvalue())
     return found
 
@@ -64,8 +65,9 @@ def test_a_package_is_told_with_all_that_an_sbom_asks_for(tmp_path: Path) -> Non
 
 
 def test_what_was_not_taken_from_the_lock_is_told(tmp_path: Path) -> None:
-    item = {"architecture": "amd64", "locked": "1", "package": "some", "taken": "2"}
-    assert facts(tmp_path, make(tmp_path, "some"), relocked=json.dumps([item]))["relocked"] == [item]
+    wanted = Deb("some", "1", "amd64", "a" * 64)
+    found = facts(tmp_path, make(tmp_path, "some", version="2"), wanted=(wanted,))
+    assert found["relocked"] == [{"architecture": "amd64", "locked": "1", "package": "some", "taken": "2"}]
 
 
 def test_dependencies_are_what_the_image_has_of_alternatives_and_virtual_packages_else_the_first(tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_each_package_of_the_image_is_told_whole_and_reached_from_python_or_a_ro
         pytest.skip(WITHOUT)
     out = io.BytesIO()
     architecture = debs.parent.parent.name.partition("-")[2]
-    debian_facts.write(out, debs=debs, relocked=debs.parent / "relocked.json", architecture=architecture)
+    debian_facts.write(out, debs=debs, lock=ROOT / debian.LOCK, architecture=architecture)
     packages = {item["name"]: item for item in json.loads(out.getvalue())["packages"]}
 
     assert [name for name, item in packages.items() if not all(item[field] for field in item if field != "depends")] == []
