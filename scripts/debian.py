@@ -203,9 +203,12 @@ def options(architecture: str, folder: Path) -> list[str]:
 def apt(tool: str, *words: str, cwd: Path | None = None) -> str:
     """What apt-get or apt-cache says.
 
-    Raises: ToolError with its line where it fails.
+    Raises: ToolError with its line where it fails, or where it is not there.
     """
-    done = child.run([tool, *words], cwd=cwd)
+    try:
+        done = child.run([tool, *words], cwd=cwd)
+    except OSError as err:
+        raise ToolError(f"{tool}: cannot be started: {err.strerror}", hint="build on a Debian 12, or see LNM_IMAGE") from err
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.startswith("E: ")] or ["E: it failed without a word"]
         hint = (
