@@ -38,9 +38,9 @@ class Container:
     mounted: Path
     """A folder with the kit, the key and the authority of the server's certificate."""
 
-    def __call__(self, *arguments: str, wanted: int = 0, **variables: str) -> Answer:
+    def __call__(self, *arguments: str, variables: dict[str, str] | None = None, wanted: int = 0) -> Answer:
         """Runs the image's entry point."""
-        return self.run([*self.config["Entrypoint"], *arguments], variables, wanted)
+        return self.run([*self.config["Entrypoint"], *arguments], variables or {}, wanted)
 
     def python(self, code: str) -> str:
         """What a program prints that the image's own Python runs; there is no shell to ask."""
@@ -55,7 +55,9 @@ class Container:
             check=False,
             timeout=TIMEOUT_S,
             env={"PATH": os.defpath},
-            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}),
+            user=NOBODY if os.geteuid() == 0 else None,
+            group=NOBODY if os.geteuid() == 0 else None,
+            extra_groups=[] if os.geteuid() == 0 else None,
         )
         assert "Traceback" not in done.stdout + done.stderr
         assert done.returncode == wanted, done.stdout + done.stderr
@@ -115,7 +117,7 @@ def container(kit: Kit) -> Iterator[Container]:
 def unpacked(layout: Path, root: Path) -> dict[str, Any]:
     """Unpacks the layers over one another; returns the config."""
 
-    def blob(item: dict[str, Any]) -> bytes:
+    def blob(item: dict[str, str]) -> bytes:
         return (layout / "blobs" / item["digest"].replace(":", "/")).read_bytes()
 
     (entry,) = json.loads((layout / "index.json").read_bytes())["manifests"]
@@ -149,10 +151,10 @@ def test_it_applies_21_101_to_a_real_server_and_a_second_time_writes_nothing(
 ) -> None:
     command = ("apply", "21-101", "--kit", "/mnt/kit", "--execute", "--json")
 
-    assert container(*command, **reaches).json["ok"]
+    assert container(*command, variables=reaches).json["ok"]
     assert "lnm_obs_artifact_unique" in site.database["advisory_observations"].index_information()
     with watched(site.server) as writes:
-        container(*command, **reaches)
+        container(*command, variables=reaches)
     assert writes.oplog == []
 
 
@@ -161,11 +163,11 @@ def test_it_backfills_and_validates(container: Container, reaches: dict[str, str
     authority = site.server.tls.partition("tlsCAFile=")[2]
     site.add_user("seeder", "lnmSeedDemo")
     uris = {name: site.uri(name).replace(authority, "/mnt/ca.pem") for name in ("seeder", "backfiller")}
-    container("seed-demo", "--execute", **{**reaches, "CONCELIER_MONGO_URI": uris["seeder"]})
-    container("apply", "21-101", "--kit", "/mnt/kit", "--execute", **reaches)
+    container("seed-demo", "--execute", variables={**reaches, "CONCELIER_MONGO_URI": uris["seeder"]})
+    container("apply", "21-101", "--kit", "/mnt/kit", "--execute", variables=reaches)
 
     backfill = ("backfill", "--kit", "/mnt/kit", "--execute", "--json")
-    answer = container(*backfill, **{**reaches, "CONCELIER_MONGO_URI": uris["backfiller"]}).json
+    answer = container(*backfill, variables={**reaches, "CONCELIER_MONGO_URI": uris["backfiller"]}).json
 
     assert answer["outputs"]["advisory_observations"] == site.database["advisory_observations"].count_documents({})
     assert answer["outputs"]["advisory_observations"] > 0
@@ -176,7 +178,7 @@ def test_a_kit_with_other_migrations_than_are_baked_in_is_refused(container: Con
     data = migration.read_bytes()
     migration.write_bytes(data + b"#\n")
     try:
-        error = container("plan", "21-101", "--kit", "/mnt/kit", "--json", wanted=6, **reaches).json["error"]
+        error = container("plan", "21-101", "--kit", "/mnt/kit", "--json", variables=reaches, wanted=6).json["error"]
     finally:
         migration.write_bytes(data)
 
