@@ -558,7 +558,7 @@ def is_kept(name: str, size: int) -> bool:
 
 def may_be_manifest(name: str, size: int) -> bool:
     """Whether a file may be an image's manifest, which only the image's index tells."""
-    return name.startswith("images/") and f"/{BLOBS}" in name and size <= MAX_MANIFEST
+    return size <= MAX_MANIFEST and any(name.startswith(f"images/{image}/{BLOBS}") for image in IMAGES)
 
 
 def image_of(name: str) -> Optional[str]:

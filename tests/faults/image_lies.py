@@ -185,11 +185,17 @@ def _changed(number: str, files: dict[str, bytes]) -> None:
     files[_blob(number)] += b"\n"
 
 
-for _number in ("manifest", "config", "layer 0", *map(str, range(1, 14))):
+BLOBS: dict[str, tuple[str, Callable[[str, dict[str, bytes]], None]]] = {
+    "absent": ("folder", _without),
+    "of_wrong_name": ("tarball", _renamed),
+    "of_other_bytes": ("tarball", _changed),
+}
+for _turn, _number in enumerate(("manifest", "config", "layer 0", *map(str, range(1, 14)))):
     _where = ABOUT if _number.isdecimal() else exactly(LAYOUT)
-    files_lie("C2", f"without_blob_{_number}".replace(" ", "_"), partial(_without, _number), _where)
-    files_lie("C2", f"with_blob_{_number}_of_wrong_name".replace(" ", "_"), partial(_renamed, _number), _where, only="tarball")
-    files_lie("C2", f"with_blob_{_number}_of_other_bytes".replace(" ", "_"), partial(_changed, _number), _where, only="tarball")
+    for _lie, (_only, _tell) in BLOBS.items():
+        _kin = f"image_blob_{_lie}_{_turn % 3}"  # verify.sh judges some
+        _called = f"blob_{_number.replace(' ', '_')}_{_lie}"
+        files_lie("C2", _called, partial(_tell, _number), _where, only=_only, kin=_kin)
 
 
 # -- the statements
@@ -237,7 +243,9 @@ ABOUT_IMAGES: dict[str, tuple[str, Callable[[Json], object]]] = {
 
 for _turn, (_lie, (_row, _statement)) in enumerate({**ATTESTATION, **ABOUT_IMAGES}.items()):
     _number, _kind = [("4", "provenance"), ("5", "spdx")][_turn % 2]
-    image_lie(_row, f"{_kind}_{_lie}", partial(_payload, _number, _statement), only=["folder", "tarball"][_turn // 2 % 2])
+    _kin = "" if _row == "C13" else f"attested_{_lie}"
+    _only = ["folder", "tarball"][_turn // 2 % 2]
+    image_lie(_row, f"{_kind}_{_lie}", partial(_payload, _number, _statement), only=_only, kin=_kin)
 for _turn, (_lie, _text) in enumerate(ATTESTATION_WRITING.items()):
     _number, _kind = [("4", "provenance"), ("5", "spdx")][_turn % 2]
     image_lie("C12", f"{_kind}_payload_{_lie}", partial(_lied, f"payload {_number}", _text), kin=f"payload_{_lie}")
@@ -338,17 +346,21 @@ image_lie("C6", "signature_of_another_image", partial(_signature, lambda _: MAIN
 # -- the forms
 
 
-SPACE: TextChange = lambda data: data.replace(b":", b": ", 1)  # noqa: E731
-for _number in ("manifest", *map(str, range(1, 14)), "index", "index of the image"):
-    if _number not in {"manifest", "8"}:
-        _where = exactly(LAYOUT) if "image" in _number else ABOUT
-        image_lie("C10", f"document_{_number.replace(' ', '_')}_with_a_space", partial(_lied, _number, SPACE), _where)
-        image_lie(
-            "C10",
-            f"document_{_number.replace(' ', '_')}_with_newline",
-            partial(_lied, _number, lambda data: data + b"\n"),
-            _where,
-        )
+def _with_a_space(data: bytes) -> bytes:
+    return instead(data, b":", b": ")
+
+
+def _with_newline(data: bytes) -> bytes:
+    return data + b"\n"
+
+
+for _turn, _number in enumerate((*map(str, range(1, 14)), "index", "index of the image")):
+    if _number == "8":  # it has no place for a space
+        continue
+    _where = exactly(LAYOUT) if "image" in _number else ABOUT
+    for _lie, _text in {"with_a_space": _with_a_space, "with_newline": _with_newline}.items():
+        _called = f"document_{_number.replace(' ', '_')}_{_lie}"
+        image_lie("C10", _called, partial(_lied, _number, _text), _where, kin=f"image_document_{_lie}_{_turn % 3}")
 
 
 def _edited(change: Callable[[Json], object]) -> TextChange:
