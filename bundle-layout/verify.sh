@@ -50,6 +50,7 @@ MAX_DECOMPRESSED=$((64 * MIB)) # and 100 times the size of the file
 MAX_MEMBERS=100000
 MAX_SIGNED_FILE=$((64 * MIB))
 MAX_KEY_FILE=65536
+MAX_MANIFEST=65536 # of an image
 WHOLE='wanted a whole archive; copy the kit again'
 ENVELOPE='SHA256SUMS SHA256SUMS.sig SHA256SUMS.sigstore.json manifest.json manifest.dsse.json manifest.sigstore.json'
 STATEMENTS='attestations/slsa-provenance.dsse.json attestations/spdx.dsse.json'
@@ -1141,10 +1142,11 @@ check_image() {
     values_in "$root/$folder/index.json" digest "$DIGEST" >led
     { read -r image_hex && read -r signatures && read -r statements; } <led || no_lead "$folder/index.json" || return
     image_hex=${image_hex#*:} signatures=$folder/blobs/sha256/${signatures#*:} statements=$folder/blobs/sha256/${statements#*:}
-    { [ -f "$root/$layout/blobs/sha256/$image_hex" ] && image_size=$(size_of "$root/$layout/blobs/sha256/$image_hex"); } || image_size=0
-    awk -v hex="$image_hex" -v blobs="$layout/blobs/sha256/" '
-        BEGIN { print hex, blobs hex }
-        $2 == blobs $1' listed >made # of an image, whatever is named by its content
+    name=$layout/blobs/sha256/$image_hex
+    { grep -Fqx -e "$image_hex $name" listed && image_size=$(size_of "$root/$name") && [ "$image_size" -le "$MAX_MANIFEST" ]; } ||
+        fault "$folder/index.json" "it is about sha256:$image_hex" "wanted such a manifest as $name" || return
+    { echo "sha256:$image_hex" && values_in "$root/$name" digest "$DIGEST"; } |
+        sed "s,^sha256:\\(.*\\)\$,\\1 $layout/blobs/sha256/\\1," >made
     close_layout "$(described '')" || return
 
     [ -f "$root/$signatures" ] || no_lead "$folder/index.json" || return

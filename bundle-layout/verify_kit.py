@@ -93,6 +93,7 @@ DECOMPRESSED_RATIO = 100
 MAX_MEMBERS = 100_000
 MAX_ENVELOPE_FILE = 64 * MIB
 MAX_EXTENSION = 4096
+MAX_MANIFEST = 64 << 10  # of an image
 MAX_FOLDERS = 100_000  # folders that names imply: at 32 a name they would be 3.2 million
 MAX_KEPT = 256 * MIB  # all files that are held in memory
 MAX_KEY_FILE = 64 << 10
@@ -104,6 +105,7 @@ FURTHER_DSSE = re.compile(r"manifest\.([0-9a-f]{16})\.dsse\.json")
 ATTESTATIONS = "attestations/"
 PROVENANCE, SPDX = "attestations/slsa-provenance.dsse.json", "attestations/spdx.dsse.json"
 KIT_SBOM = "sbom/lnm-kit.spdx.json"
+BLOBS = "blobs/sha256/"
 IMAGES = {"lnm-runner-linux-amd64": "amd64", "lnm-runner-linux-arm64": "arm64"}  # and the architecture of each
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -549,9 +551,14 @@ def in_envelope(name: str) -> bool:
     return name in ENVELOPE or FURTHER_DSSE.fullmatch(name) is not None
 
 
-def is_kept(name: str) -> bool:
-    """Whether a file is held in memory: E, and the statements that this verifier reads."""
-    return in_envelope(name) or name in STATEMENTS or image_of(name) is not None
+def is_kept(name: str, size: int) -> bool:
+    """Whether a file is held in memory: E, the statements that this verifier reads, and what may be an image's manifest."""
+    return in_envelope(name) or name in STATEMENTS or image_of(name) is not None or may_be_manifest(name, size)
+
+
+def may_be_manifest(name: str, size: int) -> bool:
+    """Whether a file may be an image's manifest, which only the image's index tells."""
+    return size <= MAX_MANIFEST and any(name.startswith(f"images/{image}/{BLOBS}") for image in IMAGES)
 
 
 def image_of(name: str) -> Optional[str]:
@@ -564,7 +571,7 @@ def check_size(name: str, size: int, kept_bytes: int) -> None:
     """(6) The budgets of one file; `kept_bytes` is what is held already."""
     if (in_envelope(name) or name.startswith(ATTESTATIONS)) and size > MAX_ENVELOPE_FILE:
         raise refusal(Kind.CONTAINER, name, f"{size} bytes", f"at most {MAX_ENVELOPE_FILE} are allowed for this file")
-    if is_kept(name) and kept_bytes + size > MAX_KEPT:
+    if is_kept(name, size) and kept_bytes + size > MAX_KEPT:
         raise refusal(Kind.CONTAINER, name, "one signed file too many", f"together they may have at most {MAX_KEPT} bytes")
 
 
@@ -621,7 +628,6 @@ class Contents:
     """What a container holds, after stage 1."""
 
     names: Set[str]
-    sizes: Mapping[str, int]  # in bytes, of every file
     kept: Mapping[str, bytes]  # the files for which `is_kept` holds
     version: Optional[str]  # of the root folder; None where its name is free
     digests: Callable[[Set[str]], Digests]  # of some of the names; of a folder's files, only now
@@ -826,7 +832,6 @@ class Tarball:
         self.root = ""
         self.folders: Set[str] = set()
         self.digests: Digests = {}
-        self.sizes: Dict[str, int] = {}
         self.kept: Dict[str, bytes] = {}
         self.kept_bytes = 0
 
@@ -843,11 +848,10 @@ class Tarball:
         else:
             check_size(name, header.size, self.kept_bytes)
             self.digests[name] = self.read(name, header.size, stream)
-            self.sizes[name] = header.size
 
     def read(self, name: str, size: int, stream: Stream) -> str:
         """SHA-256 of a file as it goes by; those of `is_kept` stay in memory."""
-        if is_kept(name):
+        if is_kept(name, size):
             self.kept[name] = b"".join(stream.data(size))
             self.kept_bytes += size
             return sha256_hex(self.kept[name])
@@ -881,7 +885,7 @@ def read_tarball(archive: io.RawIOBase, size: int) -> Contents:
     names = set(tarball.digests)
     check_tree(names, tarball.folders - {""})
     version = tarball.root.rpartition("-")[2]
-    return Contents(names, tarball.sizes, tarball.kept, version, lambda some: {name: tarball.digests[name] for name in some})
+    return Contents(names, tarball.kept, version, lambda some: {name: tarball.digests[name] for name in some})
 
 
 # --- the folder: rule (2) -------------------------------------------------------------------------------------------------------
@@ -988,7 +992,7 @@ class Folder:
         for name in sorted(self.files):
             size = self.files[name].st_size
             check_size(name, size, kept_bytes)
-            if is_kept(name):
+            if is_kept(name, size):
                 kept[name] = self.read(name, size)
                 kept_bytes += size
         return kept
@@ -1044,8 +1048,7 @@ def read_folder(root: str) -> Contents:
         found.update((name, sha256_hex(kept[name])) for name in names & kept.keys())
         return found
 
-    sizes = {name: info.st_size for name, info in folder.files.items()}
-    return Contents(set(folder.files), sizes, kept, None, digests)
+    return Contents(set(folder.files), kept, None, digests)
 
 
 def read_kit(kit: str) -> Contents:
@@ -1430,12 +1433,11 @@ OCI_CONFIG, OCI_EMPTY = "application/vnd.oci.image.config.v1+json", "application
 SIMPLE_SIGNING, DSSE_LAYER = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 IMAGE_STATEMENTS = (STATEMENTS[PROVENANCE], STATEMENTS[SPDX])  # the types, in their order
-BLOBS = "blobs/sha256/"
 COSIGN, COSIGN_SIGNATURE = "dev.cosignproject.cosign/", "dev.cosignproject.cosign/signature"
 REF_NAME = "org.opencontainers.image.ref.name"
 NO_TIME = "0001-01-01T00:00:00Z"
-DESCRIBED = re.compile(rb'"digest":"sha256:([0-9a-f]{64})"')
-SIGNED = re.compile(rb'"dev\.cosignproject\.cosign/signature":"([A-Za-z0-9+/=]*)"')
+DESCRIBED = re.compile(rb'(?<=[{,])"digest":"sha256:([0-9a-f]{64})"(?=[,}])')
+SIGNED = re.compile(rb'(?<=[{,])"dev\.cosignproject\.cosign/signature":"([A-Za-z0-9+/=]*)"(?=[,}])')
 
 
 @dataclass(frozen=True)
@@ -1601,9 +1603,12 @@ def check_image(name: str, contents: Contents, keys: Sequence[PublicKey], sums: 
         if part not in sums:
             raise refusal(Kind.STATEMENT, part, "not in the kit", f"an image has its statements and SBOM, and they have {layout}")
     digest, signatures, statements = led_to(contents, f"{folder}/index.json", DESCRIBED, 3)
-    image = Image(name, f"sha256:{digest}", contents.sizes.get(f"{layout}/{BLOBS}{digest}", 0))
-    named = {found for file, found in sums.items() if file == f"{layout}/{BLOBS}{found}"}
-    check_layout(layout, oci_index(image_descriptor(image, manifest.version)), {digest, *named}, sums)
+    file = f"{layout}/{BLOBS}{digest}"
+    if sums.get(file) != digest or file not in contents.kept:
+        raise refusal(Kind.STATEMENT, f"{folder}/index.json", f"it is about sha256:{digest}", f"wanted such a manifest as {file}")
+    image = Image(name, f"sha256:{digest}", len(contents.kept[file]))
+    blobs = {digest, *(blob.decode("ascii") for blob in DESCRIBED.findall(contents.kept[file]))}
+    check_layout(layout, oci_index(image_descriptor(image, manifest.version)), blobs, sums)
     (signature,) = led_to(contents, f"{folder}/{BLOBS}{signatures}", SIGNED, 1)
     led = led_to(contents, f"{folder}/{BLOBS}{statements}", DESCRIBED, 3)[1:]
     signers: List[PublicKey] = []

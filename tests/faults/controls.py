@@ -16,6 +16,7 @@ from typing import Literal
 
 from tests.faults import names
 from tests.faults.forge import PROVENANCE, README, SBOM, Json, Kit, canonical, dsse, is_envelope, kit, line, provenance
+from tests.faults.images import ARM64, Image, text
 from tests.faults.keys import EDDY, EDDY_SECOND, MAIN, P256_ORDER, SECOND, STRANGER, Key, der_integer, der_signature
 from tests.faults.rawtar import END, GNU, Member, archive, gnu_long_name, gzipped, pax, pax_path, record
 from tests.faults.registry import FOLDER, TARBALL, Told
@@ -146,6 +147,14 @@ def _with_s(high: bool, key: Key, message: bytes) -> bytes:  # which half of the
     return der_signature(der_integer(r), der_integer(max(s, P256_ORDER - s) if high else min(s, P256_ORDER - s)))
 
 
+class HighS(Key):
+    """A key whose signatures have the larger s."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The same signature but for its s."""
+        return _with_s(high=True, key=Key(self.private), message=message)
+
+
 def _signed_with_s(high: bool, truth: Kit) -> None:  # the same
     raw = partial(_with_s, high)
     truth.files[PROVENANCE] = signed_with(raw, MAIN, truth.statement(PROVENANCE, canonical(provenance())))
@@ -272,6 +281,80 @@ for _name, _x in {
 def sbom_beyond_ascii(truth: Kit) -> None:
     truth.files[SBOM] = line({"name": "café 😀", "numbers": [1, -2], "spdxVersion": "SPDX-2.3"})
     truth.attest()
+
+
+# -- images
+
+
+def with_images(truth: Kit, *images: Image) -> Kit:
+    """The kit with images."""
+    for image in images:
+        truth.files |= image.files()
+    return truth.attest()
+
+
+@kit_control()
+def image(truth: Kit) -> Kit:
+    """What the lies about images are made from."""
+    return with_images(truth, Image(MAIN))
+
+
+@kit_control()
+def two_images(truth: Kit) -> Kit:
+    return with_images(truth, Image(MAIN), Image(MAIN, ARM64))
+
+
+@kit_control(only=FOLDER)
+def arm64_alone(truth: Kit) -> Kit:
+    return with_images(truth, Image(MAIN, ARM64))
+
+
+@kit_control()
+def image_in_a_kit_signed_by_ed25519(_: Kit) -> Kit:
+    return with_images(kit(EDDY), Image(EDDY))
+
+
+@kit_control()
+def images_by_other_given_keys(truth: Kit) -> Kit:
+    truth.given = (SECOND, MAIN, EDDY)
+    return with_images(truth, Image(SECOND), Image(EDDY, ARM64))
+
+
+@kit_control(only=TARBALL)
+def image_of_one_layer_and_of_many(truth: Kit) -> Kit:
+    many = tuple(b"layer %d\n" % number for number in range(100))
+    return with_images(truth, Image(MAIN, layers=(b"",)), Image(MAIN, ARM64, layers=many))
+
+
+@kit_control(only=FOLDER)
+def image_of_two_equal_layers(truth: Kit) -> Kit:
+    return with_images(truth, Image(MAIN, layers=(b"a layer\n", b"a layer\n")))
+
+
+@kit_control()
+def image_with_odd_texts_in_its_statements(truth: Kit) -> Kit:
+    spdx = text({"name": "caf\u00e9 \U0001f600", "zzz": '"},"predicateType":"x","subject":[{"digest":{"sha256":"0"}}]'})
+    return with_images(truth, Image(MAIN, sbom=spdx, x=rb'{"a":"},\"digest\":\"sha256:0\",{","b":{}}'))
+
+
+@kit_control(only=FOLDER)
+def image_signed_with_high_s(truth: Kit) -> Kit:
+    return with_images(truth, Image(MAIN, signers={"S": HighS(MAIN.private)}))
+
+
+@kit_control(only=TARBALL)
+def image_with_large_statements(truth: Kit) -> Kit:
+    """Of some 400 kB each, as those of the runner are."""
+    files = [{"SPDXID": f"SPDXRef-{number}", "fileName": f"./usr/lib/{number:060}"} for number in range(4000)]
+    spdx = text({"files": files, "spdxVersion": "SPDX-2.3"})
+    return with_images(truth, Image(MAIN, sbom=spdx, x=spdx), Image(MAIN, ARM64, sbom=spdx, x=spdx))
+
+
+@kit_control(only=TARBALL)
+def image_in_another_version(truth: Kit) -> Kit:
+    truth.version = "2031.12.1045"
+    truth.root = "concelier-lnm-2031.12.1045"
+    return with_images(truth, Image(MAIN, version="2031.12.1045"))
 
 
 # -- tarballs written by others

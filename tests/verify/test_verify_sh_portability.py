@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.images import ARM64
 from tests.verify.verify_sh_kit import (
     AWKS,
     EC,
@@ -57,11 +58,11 @@ def path_with_awk(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def kits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with keys, kits and tarballs: good ones, and one with a changed, a missing and an added file."""
+    """A folder with keys, kits and tarballs: good ones with an image, and one with a changed, a missing and an added file."""
     place = tmp_path_factory.mktemp("kits")
     write_keys(place / "k.pub", EC, ED, EC_OTHER)
-    write_tarball(tar_of(Kit(key=ED).files()), place / "ed25519.tar.gz")
-    files = Kit(others=(EC_OTHER,)).files()
+    write_tarball(tar_of(Kit(key=ED, image=ARM64).files()), place / "ed25519.tar.gz")
+    files = Kit(others=(EC_OTHER,), image=ARM64).files()
     write_folder(files, place / "good")
     write_tarball(tar_of(files), place / "good.tar.gz")
     bad = {**files, "README.md": b"# Other\n", "added": b""}

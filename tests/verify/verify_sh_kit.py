@@ -26,8 +26,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.faults.images import Image
+
 VERIFY_SH = Path(__file__).parents[2] / "bundle-layout" / "verify.sh"
 VERSION = "2026.9.1"
+CREATED_AT = "2024-02-29T23:59:59Z"
 ROOT = f"concelier-lnm-{VERSION}"
 PROVENANCE, SPDX = "attestations/slsa-provenance.dsse.json", "attestations/spdx.dsse.json"
 SBOM = "sbom/lnm-kit.spdx.json"
@@ -144,6 +147,7 @@ class Kit:
 
     key: Key = EC
     others: tuple[Key, ...] = ()
+    image: str = ""
     content: dict[str, bytes] = field(
         default_factory=lambda: {
             "README.md": b"# Kit\n",
@@ -168,8 +172,9 @@ class Kit:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the kit."""
-        listed = dict(self.content)
-        payload = lines(listed)
+        image = Image(self.key, self.image, created_at=CREATED_AT)
+        listed = self.content | (image.files() if self.image else {})
+        payload = lines({name: data for name, data in listed.items() if not name.startswith("attestations/")})
         root_hash = hashlib.sha256(payload).hexdigest()
         subject = [{"digest": {"sha256": root_hash}, "name": ROOT}]
         listed[PROVENANCE] = dsse(self.key, self.statement("https://slsa.dev/provenance/v1", self.provenance, subject))
@@ -185,7 +190,7 @@ class Kit:
         }
         predicate = {
             "channel": "edge",
-            "created_at": "2024-02-29T23:59:59Z",
+            "created_at": CREATED_AT,
             "deliveries": [
                 {"digest": "sha256:" + "ab" * 32, "id": "21-101", "migration": "m_21_101", "status": "ready"},
                 {"id": "21-102", "reason": 'not here: "later", {x},"parts":[ and \\', "status": "absent"},
