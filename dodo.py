@@ -45,6 +45,7 @@ from scripts import (
     signing,
     state,
     statement,
+    store,
     tarball,
     wheelhouse,
     wheels_layer,
@@ -86,7 +87,7 @@ SBOMS_PASSED = After("checksums:payload.sums")  # scripts/sbom_gate.py
 SIGNED: dict[str, Any] = {"uses": {"key": KEY}, "uptodate": (SBOMS_PASSED,)}
 KEY_IS_CURRENT = holds(lambda: keys.is_current(KEY, PUBLIC), "the signing key is another one")
 
-DEBS = os.environ.get(image_base.STORE)
+STORES = {"stores": store.named(os.environ)}
 
 # ---- P, the payload: the same bytes on every machine
 RUNNER_WHEEL = KIT / "runner/wheelhouse" / runner_wheel.name(RELEASE.version)
@@ -125,6 +126,7 @@ PAYLOAD_ROWS = (
             wheelhouse.write,
             {"lock": wheelhouse.LOCK},
             {"filename": wheel.filename, "fetched": wheel.sha256},
+            STORES,
         )
         for wheel in WHEELS
     ),
@@ -169,7 +171,7 @@ def base_rows(base: image_base.Base) -> Iterator[Artefact]:
         debian.write,
         {"lock": debian.LOCK},
         {"architecture": base.architecture, "is_locked": IS_LOCKED},
-        {"store": Path(DEBS) if DEBS else None},
+        STORES,
         name=f"{base.platform}/debs",
         index=debian.EFFECTIVE,
     )

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import canonical, child, files
+from scripts import canonical, child, files, store
 from scripts.errors import ChecksumError, InputError, ToolError
 
 LOCK = Path("requirements/debian.lock")
@@ -327,15 +327,14 @@ def warn(changed: Iterable[Mapping[str, str]], lock: Path) -> None:
     print(f"  Others who build this get another image. To lock what was found: {REFRESH}", flush=True)
 
 
-def write(out: Path, *, lock: Path, architecture: str, is_locked: bool, store: Path | None = None) -> None:
+def write(out: Path, *, lock: Path, architecture: str, is_locked: bool, stores: tuple[Path, ...] = ()) -> None:
     """Fills the folder `out` with the packages of one architecture, `relocked.json`, and last their lock.
 
-    With `is_locked`, nothing but what is locked is taken. What lies below the folder `store` with the right bytes is not fetched.
+    With `is_locked`, nothing but what is locked is taken. What a folder of `stores` has is not fetched (scripts/store.py).
     """
     wanted = of(architecture, read_lock(lock), lock)
     taken = wanted
-    if store is not None:
-        take_from(store, wanted, out)
+    take_from(stores, wanted, out)
     missing = [deb for deb in wanted if not is_there(deb, out)]
     if missing:
         with files.scratch() as folder:
@@ -353,13 +352,12 @@ def write(out: Path, *, lock: Path, architecture: str, is_locked: bool, store: P
             file.write(data)
 
 
-def take_from(store: Path, wanted: Iterable[Deb], out: Path) -> None:
-    """Copies what another folder has of some packages, wherever it lies below it, into `out`."""
-    with files.looking():
-        kept = {path.name: path.parent for path in sorted(store.rglob("*.deb"))}
+def take_from(stores: tuple[Path, ...], wanted: Iterable[Deb], out: Path) -> None:
+    """Copies what other folders have of some packages into `out`."""
     for deb in wanted:
-        if not is_there(deb, out) and deb.filename in kept and is_there(deb, kept[deb.filename]):
-            with files.replacing(out / deb.filename) as file, (kept[deb.filename] / deb.filename).open("rb") as source:
+        found = None if is_there(deb, out) else store.find(stores, deb.filename, deb.sha256)
+        if found:
+            with files.replacing(out / deb.filename) as file, found.open("rb") as source:
                 files.copy(source, file)
 
 

@@ -14,7 +14,6 @@ from scripts import debian, foreign_base
 from scripts.errors import InputError
 
 LOCKED = "LNM_LOCKED"
-STORE = "LNM_DEBS"
 WANTED = "LNM_IMAGE"
 NEEDS = f"build on Debian 12, or name another base: {foreign_base.VARIABLE}=FOLDER"
 

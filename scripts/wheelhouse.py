@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from scripts import checksums, child, files
+from scripts import checksums, child, files, store
 from scripts.errors import ChecksumError, InputError, ToolError
 
 LOCK = Path("requirements/wheelhouse.lock")
@@ -104,11 +104,14 @@ def fetch(wheel: Wheel, folder: Path) -> Path:
     raise ToolError(f"{wheel.filename}: pip could not fetch it: {last[0]}", hint=hint)
 
 
-def write(out: BinaryIO, *, lock: Path, filename: str, fetched: str) -> None:
-    """Fetches the wheel of that name; `fetched` is the hash that the lock had when the table was made."""
+def write(out: BinaryIO, *, lock: Path, filename: str, fetched: str, stores: tuple[Path, ...] = ()) -> None:
+    """Fetches the wheel of that name, where no folder of `stores` has it (scripts/store.py).
+
+    `fetched` is the hash that the lock had when the table was made.
+    """
     wheel = next(wheel for wheel in read_lock(lock) if wheel.filename == filename)
     with files.scratch() as folder:
-        path = fetch(wheel, folder)
+        path = store.find(stores, filename, fetched) or fetch(wheel, folder)
         files.verify_sha256(path, fetched, str(lock))
         with path.open("rb") as file:
             files.copy(file, out)

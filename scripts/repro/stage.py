@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import files, wheelhouse
+from scripts.artefact import WORK
 from scripts.repro import compare, explain
 from scripts.repro.compare import DIST, Blame, Seen
 from scripts.repro.variations import FACTORS, Factor, Variation, find_python, obstacle, variations
@@ -24,29 +24,24 @@ def say(state: str, name: str, words: str, since: float | None = None) -> None:
 
 
 def build_baseline(place: Workplace) -> Seen:
-    """Builds the sources with nothing varied, then keeps the wheels for all other builds.
+    """Builds the sources with nothing varied; all other builds take what it fetched.
 
     Raises: KitError.
     """
     since = time.monotonic()
-    known = next(iter(sorted((place.root / DIST).glob("concelier-lnm-*/runner/wheelhouse"))), None)
-    if known and is_complete(known, place.root / wheelhouse.LOCK):
-        place.wheels = known
+    place.stores = fetched(place.root)
     tree = place.lay()
     place.build(tree)
     tree = place.keep(tree)
     baseline = compare.look(tree)
-    place.wheels = next((tree / DIST).glob("*/runner/wheelhouse"))
+    place.stores = fetched(tree)
     say("built", "baseline", f"rootHash {baseline.root_hash}", since)
     return baseline
 
 
-def is_complete(wheels: Path, lock: Path) -> bool:
-    """True for a folder that holds every wheel of the lock."""
-    return all(
-        (wheels / wheel.filename).is_file() and files.sha256_of(wheels / wheel.filename) == wheel.sha256
-        for wheel in wheelhouse.read_lock(lock)
-    )
+def fetched(tree: Path) -> tuple[Path, ...]:
+    """The folders of a tree that hold what its build fetched: wheels, and Debian packages."""
+    return tuple(sorted([*(tree / DIST).glob("concelier-lnm-*/runner/wheelhouse"), *(tree / WORK).glob("image/*/debs")]))
 
 
 def examine(place: Workplace, baseline: Seen, wanted: Sequence[str]) -> tuple[list[Finding], list[str]]:

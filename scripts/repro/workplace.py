@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts import store
 from scripts.errors import InputError, KitError, ToolError
 from scripts.repro.variations import LONG_FOLDER, OTHER_DISK, Factor
 
@@ -60,8 +61,8 @@ class Workplace:
     """The source files."""
     environment: dict[str, str] = field(default_factory=dict)
     """Of every build, and of what is installed."""
-    wheels: Path | None = None
-    """A folder with every wheel of the lock; builds take them from there and need no index then."""
+    stores: tuple[Path, ...] = ()
+    """Folders with what builds fetch (scripts/store.py), so that one of them does it for all."""
     kept: int = 0
 
     def lay(self, factors: Iterable[Factor] = ()) -> Path:
@@ -87,8 +88,8 @@ class Workplace:
         """
         factors = tuple(factors)
         environment = self.environment | {key: value for factor in factors for key, value in factor.environment.items()}
-        if self.wheels:
-            environment |= {"PIP_FIND_LINKS": str(self.wheels), "PIP_NO_INDEX": "1"}
+        if self.stores:
+            environment |= {store.VARIABLE: os.pathsep.join(map(str, self.stores))}
         umask = next((factor.umask for factor in factors if factor.umask is not None), PLAIN_UMASK)
         before = [word for factor in factors for word in factor.before]
         run([*before, python, "-m", "doit", target], tree, environment, umask)

@@ -106,7 +106,7 @@ LOCKS = (
         lambda tree: tree.append("scripts/wheelhouse.py", "# changed\n"),
         (f"{FIRST_WHEEL}: pip could not fetch it", "pip config list"),
         10,
-        {"PIP_FIND_LINKS": "/nowhere"},
+        {"PIP_FIND_LINKS": "/nowhere", "LNM_FETCHED": ""},
         failed=f"wheelhouse:{FIRST_WHEEL}",
     ),
     Case(

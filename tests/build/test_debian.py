@@ -151,12 +151,12 @@ def test_what_a_store_has_with_the_right_bytes_is_not_fetched(tmp_path: Path, mo
     store.mkdir(parents=True)
     debs = [make(store, "one"), make(store, "two")]
     locked = lock(tmp_path, debs, "locked")
-    debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, store=tmp_path / "store")
+    debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, stores=(tmp_path / "none", store))
     assert Path("debs/debian.lock").read_bytes() == debian.render(debs)
     (store / debs[0].filename).write_bytes(b"something else")
     Path("debs", debs[0].filename).unlink()
     with pytest.raises(ToolError, match="apt-get: cannot be started: No such file"):
-        debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, store=tmp_path / "store")
+        debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, stores=(tmp_path / "none", store))
 
 
 @needs_apt

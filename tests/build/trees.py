@@ -159,6 +159,7 @@ def surroundings(state: Path, wheels: Path) -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_FIND_LINKS": str(wheels),
         "PIP_NO_INDEX": "1",
+        "LNM_FETCHED": str(wheels),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LC_ALL": "C.UTF-8",
         "LNM_IMAGE": "none",
