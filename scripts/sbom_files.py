@@ -61,7 +61,7 @@ def file_entry(path: Path, name: str, packed: sbom.Component | None, sums: tuple
     spdx_id = f"SPDXRef-File-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     image = layer_of(path, name)
     if image:
-        licence, notices = "", f"Those of what is in it: sbom/{image}.spdx.json"
+        licence, notices = "", f"The notices of all that is packed in this layer stand in sbom/{image}.spdx.json"
     elif packed:
         licence, notices = packed.licence, packed.copyright
     else:
