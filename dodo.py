@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,28 @@ from doit.exceptions import InvalidDodoFile
 
 from scripts import (
     checksums,
+    cosign_layout,
+    debian,
+    debian_base,
+    debian_facts,
     files,
+    foreign_base,
+    image,
+    image_base,
+    image_digest,
     keys,
+    layer,
     layout,
     manifest,
+    migrations_layer,
+    oci,
     provenance,
     release,
     roles,
     runner_wheel,
     sbom,
     sbom_gate,
+    sbom_image,
     sbom_kit,
     sbom_tooling,
     signing,
@@ -34,6 +46,7 @@ from scripts import (
     statement,
     tarball,
     wheelhouse,
+    wheels_layer,
 )
 from scripts.after import After
 from scripts.artefact import LOCK, TOOL_LOCK, WORK, Artefact, Reads, prune, require, stale, take_tree_for
@@ -53,6 +66,8 @@ try:
     LAYOUT_ROWS = layout.folders(layout.names(LAYOUT))
     RUNNER_FILES = tuple(RUNNER / path for path in files.listing(RUNNER))
     WHEELS = wheelhouse.read_lock()
+    BASES = image_base.choose(os.environ, image.PLATFORMS, RELEASE.channel)
+    IS_LOCKED = image_base.is_locked(os.environ, RELEASE.channel)
 except KitError as err:
     raise InvalidDodoFile(str(err)) from None
 
@@ -69,6 +84,8 @@ PUBLIC = DIST / "signing-key.pub"
 SBOMS_PASSED = After("checksums:payload.sums")  # scripts/sbom_gate.py
 SIGNED: dict[str, Any] = {"uses": {"key": KEY}, "uptodate": (SBOMS_PASSED,)}
 KEY_IS_CURRENT = holds(lambda: keys.is_current(KEY, PUBLIC), "the signing key is another one")
+
+DEBS = os.environ.get(image_base.STORE)
 
 # ---- P, the payload: the same bytes on every machine
 RUNNER_WHEEL = KIT / "runner/wheelhouse" / runner_wheel.name(RELEASE.version)
@@ -121,7 +138,97 @@ PAYLOAD_ROWS = (
         {"version": RELEASE.version, "epoch": EPOCH},
     ),
 )
-LISTED_BY_SBOM = tuple(path for row in PAYLOAD_ROWS for path in row.targets)
+
+# ---- the images: for each platform a base, a layer of wheels and one of migrations, joined into a layout
+MIGRATIONS = tuple(path for row in PAYLOAD_ROWS for path in row.targets if path.is_relative_to(KIT / "migrations"))
+IMAGE_WORK = WORK / "image"
+MIGRATIONS_LAYER = Artefact(
+    "image",
+    IMAGE_WORK / "migrations",
+    migrations_layer.write,
+    {"tree": MIGRATIONS, "licence": KIT / "LICENSE"},
+    {"base": KIT, "epoch": EPOCH},
+    holds=layer.HOLDS,
+)
+
+
+def base_rows(base: image_base.Base) -> Iterator[Artefact]:
+    """The rows of what an image is built on: its layout, and what is known of it."""
+    work, named = IMAGE_WORK / base.platform, {"index": oci.INDEX_FILE, "name": f"{base.platform}/base"}
+    facts = f"{base.platform}/base.json"
+    if base.layout:
+        yield Artefact(
+            "image",
+            work / "base",
+            foreign_base.write,
+            {},
+            {"digest": base.digest, "platform": base.platform},
+            {"layout": base.layout},
+            **named,
+        )
+        reads: dict[str, Reads] = {"base": work / "base" / oci.INDEX_FILE}
+        yield Artefact("image", work / "base.json", foreign_base.write_facts, reads, {"platform": base.platform}, name=facts)
+        return
+    yield Artefact(
+        "image",
+        work / "debs",
+        debian.write,
+        {"lock": debian.LOCK},
+        {"architecture": base.architecture, "is_locked": IS_LOCKED},
+        {"store": Path(DEBS) if DEBS else None},
+        name=f"{base.platform}/debs",
+        index=debian.EFFECTIVE,
+    )
+    debs: dict[str, Reads] = {"debs": work / "debs" / debian.EFFECTIVE}
+    yield Artefact("image", work / "base", debian_base.write, debs, {"architecture": base.architecture, "epoch": EPOCH}, **named)
+    known = {**debs, "lock": debian.LOCK}
+    yield Artefact("image", work / "base.json", debian_facts.write, known, {"architecture": base.architecture}, name=facts)
+
+
+def image_rows(base: image_base.Base) -> Iterator[Artefact]:
+    """The rows of an image on its base; the last but one makes the layout, the last its SBOM."""
+    work, name = IMAGE_WORK / base.platform, image.name(base.platform)
+    yield from base_rows(base)
+    yield Artefact(
+        "image",
+        work / "wheels",
+        wheels_layer.write,
+        {"base": work / "base.json", "wheels": WHEELHOUSE},
+        {"epoch": EPOCH},
+        name=f"{base.platform}/wheels",
+        holds=layer.HOLDS,
+    )
+    yield Artefact(
+        "image",
+        KIT / "images" / name,
+        image.write,
+        {
+            "base": work / "base" / oci.INDEX_FILE,
+            "wheels": work / "wheels" / layer.FACTS,
+            "migrations": MIGRATIONS_LAYER.target / layer.FACTS,
+        },
+        {"platform": base.platform, "version": RELEASE.version, "epoch": EPOCH},
+        index=oci.INDEX_FILE,
+    )
+    yield Artefact(
+        "sbom",
+        KIT / f"sbom/{name}.spdx.json",
+        sbom_image.write,
+        {
+            "image": KIT / "images" / name / oci.INDEX_FILE,
+            "base": work / "base.json",
+            "wheels": WHEELHOUSE,
+            "migrations": MIGRATIONS,
+            "inventory": sbom.INVENTORY,
+        },
+        {"migrations_base": KIT / "migrations", "platform": base.platform, "version": RELEASE.version, "epoch": EPOCH},
+    )
+
+
+PRESENT = tuple(base for base in BASES if not base.absent)
+IMAGE_ROWS = (MIGRATIONS_LAYER, *(row for base in PRESENT for row in image_rows(base))) if PRESENT else ()
+IMAGES = tuple(KIT / "images" / image.name(base.platform) / oci.INDEX_FILE for base in PRESENT)
+LISTED_BY_SBOM = tuple(path for row in (*PAYLOAD_ROWS, *IMAGE_ROWS) for path in row.targets if path.is_relative_to(KIT))
 KIT_SBOM = Artefact(
     "sbom",
     KIT / sbom_kit.ITSELF,
@@ -131,14 +238,57 @@ KIT_SBOM = Artefact(
 )
 PAYLOAD = (*LISTED_BY_SBOM, KIT_SBOM.target)
 PAYLOAD_SUMS = WORK / "payload.sums"
-RECORDS = tuple(row.record for row in (*PAYLOAD_ROWS, KIT_SBOM))
+RECORDS = tuple(row.record for row in (*PAYLOAD_ROWS, *IMAGE_ROWS, KIT_SBOM))
 
 # ---- A, the statements about it; E, the envelope
 SLSA, SPDX = WORK / "slsa-provenance.json", WORK / "spdx.json"
-ATTESTATIONS = (KIT / "attestations/slsa-provenance.dsse.json", KIT / "attestations/spdx.dsse.json")
+KIT_STATEMENTS = (KIT / "attestations/slsa-provenance.dsse.json", KIT / "attestations/spdx.dsse.json")
 SUMS, MANIFEST = KIT / "SHA256SUMS", KIT / "manifest.json"
+
+
+def statement_rows(base: image_base.Base) -> Iterator[Artefact]:
+    """The rows of what is said and signed of an image; the last lays it out as cosign reads it."""
+    name, work = image.name(base.platform), IMAGE_WORK / base.platform
+    index = KIT / "images" / name / oci.INDEX_FILE
+    payload, said = work / "simple-signing.json", {"slsa": work / "slsa.json", "spdx": work / "spdx.json"}
+    sealed = {kind: work / f"{kind}.dsse.json" for kind in said}
+
+    def row(target: Path, step: Callable[..., None], reads: Mapping[str, Reads], **more: Any) -> Artefact:
+        return Artefact("attestations", target, step, reads, name=f"{name}/{target.name}", **more)
+
+    yield row(payload, cosign_layout.write_payload, {"image": index})
+    yield row(Path(f"{payload}.sig"), signing.write_sig, {"blob": payload, "public": PUBLIC}, **SIGNED)
+    records = tuple(one.record for one in (*PAYLOAD_ROWS, MIGRATIONS_LAYER, *image_rows(base)))
+    yield row(
+        said["slsa"],
+        provenance.write_image,
+        {"image": index, "records": records, "lock": TOOL_LOCK},
+        settings={"release": FACTS},
+    )
+    yield row(said["spdx"], statement.write_image_spdx, {"image": index, "sbom": KIT / f"sbom/{name}.spdx.json"})
+    for kind, file in said.items():
+        yield row(sealed[kind], signing.write_dsse, {"statement": file, "public": PUBLIC}, **SIGNED)
+    yield Artefact(
+        "attestations",
+        KIT / "attestations" / name,
+        cosign_layout.write,
+        {
+            "image": index,
+            "payload": payload,
+            "sig": Path(f"{payload}.sig"),
+            "statements": tuple(sealed.values()),
+            "public": PUBLIC,
+        },
+        {"created_at": RELEASE.created_at},
+        index=oci.INDEX_FILE,
+    )
+
+
+IMAGE_STATEMENT_ROWS = tuple(row for base in PRESENT for row in statement_rows(base))
+ATTESTATIONS = (*KIT_STATEMENTS, *(row.targets[0] for row in IMAGE_STATEMENT_ROWS if row.index))
 KIT_ROWS = (
     *PAYLOAD_ROWS,
+    *IMAGE_ROWS,
     KIT_SBOM,
     Artefact("checksums", PAYLOAD_SUMS, sbom_gate.write, {"tree": PAYLOAD, "lock": TOOL_LOCK}, {"base": KIT}),
     Artefact("key", PUBLIC, keys.write_public, {}, uses={"key": KEY}, uptodate=(KEY_IS_CURRENT,)),
@@ -156,8 +306,9 @@ KIT_ROWS = (
         {"payload": PAYLOAD_SUMS, "sbom": KIT_SBOM.target},
         {"kit_name": KIT_NAME},
     ),
-    Artefact("attestations", ATTESTATIONS[0], signing.write_dsse, {"statement": SLSA, "public": PUBLIC}, **SIGNED),
-    Artefact("attestations", ATTESTATIONS[1], signing.write_dsse, {"statement": SPDX, "public": PUBLIC}, **SIGNED),
+    Artefact("attestations", KIT_STATEMENTS[0], signing.write_dsse, {"statement": SLSA, "public": PUBLIC}, **SIGNED),
+    Artefact("attestations", KIT_STATEMENTS[1], signing.write_dsse, {"statement": SPDX, "public": PUBLIC}, **SIGNED),
+    *IMAGE_STATEMENT_ROWS,
     Artefact(
         "checksums",
         SUMS,
@@ -180,8 +331,14 @@ KIT_ROWS = (
             "sums": SUMS,
             "payload": PAYLOAD_SUMS,
             "migrations": tuple(path for path in PAYLOAD if path.name == "migration.py"),
+            "images": IMAGES,
         },
-        {"base": KIT, "release": FACTS, "trust": "dev" if KEY.is_development else "key"},
+        {
+            "base": KIT,
+            "release": FACTS,
+            "trust": "dev" if KEY.is_development else "key",
+            "absent": {image.name(base.platform): base.absent for base in BASES if base.absent},
+        },
     ),
     Artefact("manifest", KIT / "manifest.dsse.json", signing.write_dsse, {"statement": MANIFEST, "public": PUBLIC}, **SIGNED),
     Artefact(
@@ -243,12 +400,14 @@ ARTEFACTS = (
     Artefact("tarball", Path(f"{KIT_TARBALL.target}.sha256"), checksums.write_single, {"file": KIT_TARBALL.target}),
     *beside(KIT_TARBALL, records_of(KIT_TARBALL)),
     *(row for bundle in DELIVERY_BUNDLES for row in (bundle, *beside(bundle, records_of(bundle)))),
+    *([Artefact("image", DIST / "image-digest.txt", image_digest.write, {"images": IMAGES})] if IMAGES else []),
     *(Artefact("verifiers", DIST / name, layout.write, {"source": LAYOUT / name}, mode=0o755) for name in layout.EXECUTABLE),
 )
 GROUPS = {
     "layout": "the files of the kit that are written by hand: bundle-layout/ and LICENSE",
     "runner": "the runner's wheel, and the requirements file of the wheelhouse",
     "wheelhouse": "each wheel that the runner needs, by the hash in requirements/wheelhouse.lock",
+    "image": "the runner's image for each platform: base, wheels and migrations as layers of an OCI layout",
     "roles": "the least-privilege roles of MongoDB for each stage, from the runner's own table",
     "sbom": "SPDX 2.3 documents for the tooling and the kit",
     "checksums": "SHA256SUMS and its part that no signature changes",
@@ -264,6 +423,7 @@ STATE = WORK / "doit.sqlite3"
 KEPT = (LOCK, STATE, Path(f"{STATE}-journal"), verdict.beside(KIT_TARBALL.target))
 TARGETS = (*(path for row in ARTEFACTS for path in (*row.targets, row.record)), *KEPT)
 OUTPUT_FOLDERS = (DIST, WORK)
+WHOLE = tuple(row.target for row in ARTEFACTS if row.index)
 
 try:
     require(ARTEFACTS)
@@ -297,8 +457,8 @@ def task_artefacts() -> Iterator[dict[str, Any]]:
 def task_prune() -> dict[str, Any]:
     """Removes from the output folders what nothing makes any more."""
     return {
-        "actions": [(prune, (OUTPUT_FOLDERS, TARGETS))],
-        "uptodate": [holds(lambda: not stale(OUTPUT_FOLDERS, TARGETS), "there is something that nothing makes any more")],
+        "actions": [(prune, (OUTPUT_FOLDERS, TARGETS, WHOLE))],
+        "uptodate": [holds(lambda: not stale(OUTPUT_FOLDERS, TARGETS, WHOLE), "there is something that nothing makes any more")],
     }
 
 

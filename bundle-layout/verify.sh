@@ -27,12 +27,15 @@
 #  stage 5, exit 5
 #  (13) manifest.json is the payload of every manifest DSSE, each signed by another given key, the first by the key of (8).
 #  (14) manifest.json is a canonical Statement about SHA256SUMS and each of its lines, with the right rootHash and version.
-#  (15) The two statements under attestations/ are there and no other; each is signed by a given key and about this rootHash.
+#  (15) The two statements under attestations/ are there; each is signed by a given key and about this rootHash.
+#  (16) Each image has its folder attestations/<image>/, and each such folder its image; signature, provenance and SBOM statement
+#       in it are one given key's and about that image's manifest; every other byte in it follows from these three.
+#  Below attestations/ there is nothing else.
 #
 # A file that has one byte form is made anew and compared; nothing is believed because a pattern was found in it. No archiver touches
 # the tarball: its headers are read here, and files are cut out of it by dd into a private folder that is gone at the end. Nothing of
 # the kit is run and no connection is opened. What it does not do: judge versions against an earlier kit, look at what is inside
-# wheels or images, notice that somebody changes a folder while it is read, tell two gzip members from one where the first unpacks
+# wheels or the layers of an image, notice that somebody changes a folder while it is read, tell two gzip members from one where the first unpacks
 # to a multiple of 4 GiB, or check identity (keyless) signatures; that is `lnm kit verify`.
 
 # shellcheck disable=SC2016 # awk programs stand in single quotes: their dollars are awk's
@@ -50,7 +53,14 @@ MAX_KEY_FILE=65536
 WHOLE='wanted a whole archive; copy the kit again'
 ENVELOPE='SHA256SUMS SHA256SUMS.sig SHA256SUMS.sigstore.json manifest.json manifest.dsse.json manifest.sigstore.json'
 STATEMENTS='attestations/slsa-provenance.dsse.json attestations/spdx.dsse.json'
-MEDIA_TYPE='"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"'
+PROVENANCE_TYPE=https://slsa.dev/provenance/v1
+SPDX_TYPE=https://spdx.dev/Document
+IMAGES='lnm-runner-linux-amd64 lnm-runner-linux-arm64'
+IMAGE_NAME=stella-ops.org/concelier/lnm-runner
+OCI=application/vnd.oci.image
+DIGEST='sha256:[0-9a-f]\{64\}'
+BUNDLE=application/vnd.dev.sigstore.bundle.v0.3+json
+MEDIA_TYPE="\"mediaType\":\"$BUNDLE\""
 STATEMENT_HEAD='{"_type":"https://in-toto.io/Statement/v1","predicate":'
 
 work=    # the private folder, in which every relative path below lies
@@ -837,10 +847,11 @@ check_json() {
     [ ! -s why ] || fault "$1" "$(tr '\n' ' ' <why | shown)" 'wanted canonical JSON'
 }
 
-# open_dsse NAME: whether form, key and signature of a DSSE file are right; leaves `payload` and the key that was found.
+# open_dsse NAME [FILE]: whether form, key and signature of a DSSE file are right; leaves `payload` and the key that was found.
 open_dsse() {
-    cut -d '"' -f 4 "$signed/$1" | tr -d '\n' >payload.b64
-    end=$(tail -c 300 "$signed/$1" | tr '\000' '?') # …"keyid":"<keyid>","sig":"<signature>"}]}
+    envelope=${2:-$signed/$1}
+    cut -d '"' -f 4 "$envelope" | tr -d '\n' >payload.b64
+    end=$(tail -c 300 "$envelope" | tr '\000' '?') # …"keyid":"<keyid>","sig":"<signature>"}]}
     keyid=${end%\"*\"*\"*\"*\"*} keyid=${keyid##*\"}
     sig=${end%\"*} sig=${sig##*\"}
     printf '%s' "$sig" >sig.b64
@@ -849,7 +860,7 @@ open_dsse() {
     {
         printf '{"payload":"' && b64_of payload
         printf '","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"%s","sig":"%s"}]}\n' "$keyid" "$(b64_of sig)"
-    } | cmp -s - "$signed/$1" ||
+    } | cmp -s - "$envelope" ||
         fault "$1" 'another form of JSON, or none' 'wanted the one form of a DSSE, canonical base64 in it' || return
     find_key keyid "$keyid" ||
         fault "$1" "signed by key $(printf '%s' "$keyid" | shown)" "the given keys are $(given_keys)" || return
@@ -996,32 +1007,191 @@ check_manifest() {
 
 # --- stage 5: rule (15) --------------------------------------------------------------------------------------------------------------
 
-# check_sbom NAME: whether the predicate that was left is the file sbom/lnm-kit.spdx.json without its line end.
+# subject TYPE SHA256 NAME: the end of a statement about one thing.
+subject() {
+    printf ',"predicateType":"%s","subject":[{"digest":{"sha256":"%s"},"name":"%s"}]}\n' "$1" "$2" "$3"
+}
+
+# check_sbom NAME SBOM: whether the predicate that was left is the file SBOM without its line end.
 check_sbom() {
     found=$({ cat predicate && echo; } | sha256sum)
     found=${found%% *}
-    wanted=$(awk '$2 == "sbom/lnm-kit.spdx.json" { print $1 }' listed)
-    [ "$found" = "$wanted" ] || fault "$1" "its predicate has sha256 $found" "sbom/lnm-kit.spdx.json has ${wanted:-none, it is not listed}"
+    wanted=$(awk -v name="$2" '$2 == name { print $1 }' listed)
+    [ "$found" = "$wanted" ] || fault "$1" "its predicate has sha256 $found" "$2 has ${wanted:-none, it is not listed}"
 }
 
-# check_attestations: refuses with everything that is wrong with the statements.
+# --- stage 5: rule (16); the numbers are those of docs/kit-format.md -------------------------------------------------------------------
+
+# values_in FILE MEMBER FORM: the texts of that form that a member has in an OCI document, one a line. They are believed when all of the
+# document has been made from them.
+values_in() {
+    tr '\000,{}' '?\n\n\n' <"$1" | sed -n "s,^\"$2\":\"\\($3\\)\"\$,\\1,p"
+}
+
+# no_lead FILE: notes that it leads nowhere, and fails.
+no_lead() {
+    fault "$1" 'it does not lead to a signature and statements' 'docs/kit-format.md has its one form'
+}
+
+# blob FILE TYPE: takes a blob of the layout that is made; sets its digest `hex` and the text `at` of its descriptor.
+blob() {
+    hex=$(sha256sum <"$1") && bytes=$(size_of "$1") || return
+    hex=${hex%% *}
+    at="\"digest\":\"sha256:$hex\",\"mediaType\":\"$2\",\"size\":$bytes"
+    printf '%s %s/blobs/sha256/%s\n' "$hex" "$layout" "$hex" >>made
+}
+
+# manifest BEFORE CONFIG LAYERS AFTER: a manifest, as a blob; BEFORE and AFTER are its further members.
+manifest() {
+    printf '{%s"config":{%s},"layers":[%s],"mediaType":"%s","schemaVersion":2%s}' "$1" "$2" "$3" "$OCI.manifest.v1+json" "$4" >document
+    blob document "$OCI.manifest.v1+json"
+}
+
+# index DESCRIPTORS: an index, into the file `document`.
+index() {
+    printf '{"manifests":[%s],"mediaType":"%s","schemaVersion":2}' "$1" "$OCI.index.v1+json" >document
+}
+
+# legacy HISTORY DIGESTS LAYERS: what cosign 2 reads: a manifest that passes for that of an image (2 and 3, 6 and 7).
+legacy() {
+    printf '{"architecture":"","config":{},"created":"0001-01-01T00:00:00Z","history":[%s],"os":"","rootfs":{"diff_ids":[%s],' "$1" "$2" >document
+    printf '"type":"layers"}}' >>document
+    blob document "$OCI.config.v1+json" && manifest '' "$at" "$3" ''
+}
+
+# Takes what was made, «<sha256> <name>», and the lines of SHA256SUMS.
+AWK_LAYOUT='
+function wrong(name, found, wanted) { refused(name, found, wanted); failed = 1 }
+part == 1 { wanted[$2] = $1; order[++n] = $2 }
+part == 2 && index($2, layout "/") == 1 {
+    there[$2] = 1
+    if (!($2 in wanted)) wrong($2, "nothing leads to it", "wanted what the image and its statements need")
+    else if (wanted[$2] != $1) wrong($2, "its bytes are others", "docs/kit-format.md has its one form")
+}
+END {
+    for (i = 1; i <= n; i++) if (!(order[i] in there)) {
+        wrong(order[i], "not in the kit", "the image or its statements lead to it")
+        there[order[i]] = 1
+    }
+    exit failed
+}
+'
+
+# close_layout DESCRIPTORS: whether the layout has an index of these, what was put into `made`, and nothing else.
+close_layout() {
+    index "$1" && sum=$(sha256sum <document) || return
+    printf '%s %s/index.json\n' "${sum%% *}" "$layout" >>made
+    sum=$(printf '{"imageLayoutVersion":"1.0.0"}' | sha256sum) || return
+    printf '%s %s/oci-layout\n' "${sum%% *}" "$layout" >>made
+    awk -v layout="$layout" "$AWK_NAMES$AWK_LAYOUT" part=1 made part=2 listed
+}
+
+# described ANNOTATIONS: the descriptor of the image in an index, with its names and a further annotation between them.
+described() {
+    printf '{"annotations":{"io.containerd.image.name":"%s:%s",%s"org.opencontainers.image.ref.name":"%s"},' "$IMAGE_NAME" "$version" "$1" "$version"
+    printf '"digest":"sha256:%s","mediaType":"%s","platform":{"architecture":"%s","os":"linux"},"size":%s}' \
+        "$image_hex" "$OCI.manifest.v1+json" "${image##*-}" "$image_size"
+}
+
+# render_attestations: makes all of attestations/<image>/ but its index from the image, sig64, statement.1, statement.2, the key that
+# was found and created_at; sets the `entries` of that index.
+render_attestations() {
+    : >made
+    once='{"created":"0001-01-01T00:00:00Z"}' signature='"dev.cosignproject.cosign/signature":' ref='"org.opencontainers.image.ref.name":'
+    subject="{\"digest\":\"sha256:$image_hex\",\"mediaType\":\"$OCI.manifest.v1+json\",\"size\":$image_size}"
+    blob simple application/vnd.dev.cosign.simplesigning.v1+json || return # 1
+    legacy "$once" "\"sha256:$hex\"" "{\"annotations\":{$signature\"$sig64\"},$at}" || return # 2, 3
+    entries="$(described '"kind":"dev.cosignproject.cosign/image",')"
+    entries="$entries,{\"annotations\":{\"kind\":\"dev.cosignproject.cosign/sigs\",$ref\"sha256-$image_hex.sig\"},$at}"
+    printf '{}' >document && blob document application/vnd.oci.empty.v1+json || return # 8
+    empty=$at digests='' layers='' referrers='' comma=''
+    for type in "$PROVENANCE_TYPE" "$SPDX_TYPE"; do
+        case $type in "$SPDX_TYPE") file=statement.2 ;; *) file=statement.1 ;; esac
+        blob "$file" application/vnd.dsse.envelope.v1+json || return # 4, 5
+        digests="$digests$comma\"sha256:$hex\"" layers="$layers$comma{\"annotations\":{$signature\"\",\"predicateType\":\"$type\"},$at}"
+        { printf '{"dsseEnvelope":' && cat "$file" && printf ',%s,%s' "$MEDIA_TYPE" "$(material)"; } >document || return
+        blob document "$BUNDLE" || return # 9, 10
+        notes="\"annotations\":{\"dev.sigstore.bundle.content\":\"dsse-envelope\",\"dev.sigstore.bundle.predicateType\":\"$type\","
+        notes="$notes\"org.opencontainers.image.created\":\"$created_at\"},\"artifactType\":\"$BUNDLE\","
+        manifest "$notes" "$empty" "{$at}" ",\"subject\":$subject" || return # 11, 12
+        referrers="$referrers$comma{$notes$at}" comma=,
+    done
+    legacy "$once,$once" "$digests" "$layers" || return # 6, 7
+    entries="$entries,{\"annotations\":{\"kind\":\"dev.cosignproject.cosign/atts\",$ref\"sha256-$image_hex.att\"},$at}"
+    index "$referrers" && blob document "$OCI.index.v1+json" || return # 13
+    entries="$entries,{\"annotations\":{$ref\"sha256-$image_hex\"},$at},$referrers"
+}
+
+# open_image_statement NUMBER TYPE: whether the statement that stands there in `led` is of that type and about the image; leaves a copy,
+# the predicate and the key that was found.
+open_image_statement() {
+    name=$folder/blobs/sha256/$(sed -n "$(($1 + 1))s/sha256://p" led)
+    [ -f "$root/$name" ] || no_lead "$statements" || return
+    { cat "$root/$name" >"statement.$1" && cat "statement.$1" && echo; } >dsse || return
+    subject "$2" "$image_hex" "$IMAGE_NAME" >subjects
+    open_dsse "$name" dsse && check_statement "$name" payload subjects
+}
+
+# check_image IMAGE: whether the image, its SBOM and its statements are all there, and are about one another.
+check_image() {
+    image=$1 layout=images/$1 folder=attestations/$1
+    for name in "$layout/index.json" "$folder/index.json" "sbom/$1.spdx.json"; do
+        [ -f "$root/$name" ] || fault "$name" 'not in the kit' "an image has its statements and SBOM, and they have $layout" || return
+    done
+    values_in "$root/$folder/index.json" digest "$DIGEST" >led
+    { read -r image_hex && read -r signatures && read -r statements; } <led || no_lead "$folder/index.json" || return
+    image_hex=${image_hex#*:} signatures=$folder/blobs/sha256/${signatures#*:} statements=$folder/blobs/sha256/${statements#*:}
+    { [ -f "$root/$layout/blobs/sha256/$image_hex" ] && image_size=$(size_of "$root/$layout/blobs/sha256/$image_hex"); } || image_size=0
+    awk -v hex="$image_hex" -v blobs="$layout/blobs/sha256/" '
+        BEGIN { print hex, blobs hex }
+        $2 == blobs $1' listed >made # of an image, whatever is named by its content
+    close_layout "$(described '')" || return
+
+    [ -f "$root/$signatures" ] || no_lead "$folder/index.json" || return
+    values_in "$root/$signatures" 'dev\.cosignproject\.cosign/signature' '[A-Za-z0-9+/=]*' | head -n 1 | head -c 200 | tr -d '\n' >image.b64
+    [ -s image.b64 ] || no_lead "$signatures" || return
+    [ -f "$root/$statements" ] || no_lead "$folder/index.json" || return
+    values_in "$root/$statements" digest "$DIGEST" >led
+    open_image_statement 1 "$PROVENANCE_TYPE" || return
+    image_key=$key_fingerprint
+    open_image_statement 2 "$SPDX_TYPE" && check_sbom "$name" "sbom/$1.spdx.json" || return
+    [ "$key_fingerprint" = "$image_key" ] || fault "$name" "signed by $(key_name)" "wanted the key of the provenance, $image_key" || return
+    decode image.b64 sig
+    sig64=$(b64_of sig)
+    printf '{"critical":{"identity":{"docker-reference":"%s"},"image":{"docker-manifest-digest":"sha256:%s"},' "$IMAGE_NAME" "$image_hex" >simple
+    printf '"type":"cosign container image signature"},"optional":null}' >>simple
+    { [ "$sig64" = "$(cat image.b64)" ] && verifies sig simple; } ||
+        fault "$signatures" "its signature does not verify over image $image sha256:$image_hex" "wanted one by $(key_name)" || return
+    layout=$folder
+    render_attestations && close_layout "$entries" || return
+    printf 'checked: image %s sha256:%s: signature, provenance and SBOM statement are about it\n' "$image" "$image_hex" >>images
+}
+
+# check_attestations: refuses with everything that is wrong with the statements; leaves the lines `images` about what is right.
 check_attestations() {
-    awk -v known="$STATEMENTS" "$AWK_NAMES"'
+    awk -v known="$STATEMENTS" -v images="$IMAGES" "$AWK_NAMES"'
         attestation($2) && !index(" " known " ", " " $2 " ") {
-            refused($2, "a statement that nobody here can check", "only " known " are known")
+            if (split($2, part, "/") < 3 || !index(" " images " ", " " part[2] " "))
+                refused($2, "a statement that nobody here can check", "only " known " are known")
         }' listed
     good=0
     for name in $STATEMENTS; do
         case $name in
-        */spdx.*) type=https://spdx.dev/Document check=check_sbom ;;
-        *) type=https://slsa.dev/provenance/v1 check=: ;;
+        */spdx.*) type=$SPDX_TYPE check=check_sbom ;;
+        *) type=$PROVENANCE_TYPE check=: ;;
         esac
-        printf ',"predicateType":"%s","subject":[{"digest":{"sha256":"%s"},"name":"concelier-lnm-%s"}]}\n' \
-            "$type" "$root_hash" "$version" >subjects
+        subject "$type" "$root_hash" "concelier-lnm-$version" >subjects
         if [ ! -f "$signed/$name" ]; then
             refused "$name" 'not in the kit' 'every kit has it'
-        elif open_dsse "$name" && check_statement "$name" payload subjects && "$check" "$name"; then
+        elif open_dsse "$name" && check_statement "$name" payload subjects && "$check" "$name" sbom/lnm-kit.spdx.json; then
             good=$((good + 1))
+        fi
+    done
+    : >images
+    for image in $IMAGES; do
+        if grep -q -e " attestations/$image/" -e " images/$image/index\.json\$" -e " sbom/$image\.spdx\.json\$" listed; then
+            good=$((good - 1))
+            check_image "$image" && good=$((good + 1))
         fi
     done
     stop_if_refused 5
@@ -1101,6 +1271,7 @@ main() {
         printf 'checked: %s files have the sha256 that is listed, none is missing, none was added\n' "$(($(wc -l <listed)))"
         printf 'checked: manifest.json is signed by %s\n' "$signers"
         printf 'checked: 2 statements are about this kit: %s\n' "$STATEMENTS"
+        cat images
         printf 'checked: source commit %s (%s)\n' "$commit" "$state"
         printf 'checked: channel %s, trust %s, made %s\n' "$channel" "$trust" "$created_at"
         cat told

@@ -33,10 +33,13 @@ v1, DSSE 1.0 (protocol.md: PAE), Sigstore bundle v0.3, RFC 4648 section 4, RFC 8
  stage 5, exit 5
  (13) manifest.json is the payload of every manifest DSSE; each is signed by another given key, the first by the key of (8).
  (14) manifest.json is a canonical Statement about SHA256SUMS and each of its lines, with the right rootHash and version.
- (15) The two statements under attestations/ are there and no other; each is signed by a given key and about this rootHash.
+ (15) The two statements under attestations/ are there; each is signed by a given key and about this rootHash.
+ (16) Each image has its folder attestations/<image>/, and each such folder its image; signature, provenance and SBOM statement
+      in it are one given key's and about that image's manifest; every other byte in it follows from these three.
+ Below attestations/ there is nothing else.
 
 Nothing is parsed as JSON before its signature was verified. What it does not do: compare the version with an earlier kit's,
-look into wheels or images, check keyless (identity) signatures; those are for `lnm kit verify`.
+look into wheels or into an image's layers, check keyless (identity) signatures; those are for `lnm kit verify`.
 """
 
 import sys
@@ -101,6 +104,7 @@ FURTHER_DSSE = re.compile(r"manifest\.([0-9a-f]{16})\.dsse\.json")
 ATTESTATIONS = "attestations/"
 PROVENANCE, SPDX = "attestations/slsa-provenance.dsse.json", "attestations/spdx.dsse.json"
 KIT_SBOM = "sbom/lnm-kit.spdx.json"
+IMAGES = {"lnm-runner-linux-amd64": "amd64", "lnm-runner-linux-arm64": "arm64"}  # and the architecture of each
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 MANIFEST_TYPE = "https://stella-ops.org/attestations/offline-update/1"
@@ -547,7 +551,13 @@ def in_envelope(name: str) -> bool:
 
 def is_kept(name: str) -> bool:
     """Whether a file is held in memory: E, and the statements that this verifier reads."""
-    return in_envelope(name) or name in STATEMENTS
+    return in_envelope(name) or name in STATEMENTS or image_of(name) is not None
+
+
+def image_of(name: str) -> Optional[str]:
+    """The image in whose folder below attestations/ a file lies."""
+    image = name.split("/")[1] if name.startswith(ATTESTATIONS) and name.count("/") > 1 else ""
+    return image if image in IMAGES else None
 
 
 def check_size(name: str, size: int, kept_bytes: int) -> None:
@@ -611,6 +621,7 @@ class Contents:
     """What a container holds, after stage 1."""
 
     names: Set[str]
+    sizes: Mapping[str, int]  # in bytes, of every file
     kept: Mapping[str, bytes]  # the files for which `is_kept` holds
     version: Optional[str]  # of the root folder; None where its name is free
     digests: Callable[[Set[str]], Digests]  # of some of the names; of a folder's files, only now
@@ -815,6 +826,7 @@ class Tarball:
         self.root = ""
         self.folders: Set[str] = set()
         self.digests: Digests = {}
+        self.sizes: Dict[str, int] = {}
         self.kept: Dict[str, bytes] = {}
         self.kept_bytes = 0
 
@@ -831,6 +843,7 @@ class Tarball:
         else:
             check_size(name, header.size, self.kept_bytes)
             self.digests[name] = self.read(name, header.size, stream)
+            self.sizes[name] = header.size
 
     def read(self, name: str, size: int, stream: Stream) -> str:
         """SHA-256 of a file as it goes by; those of `is_kept` stay in memory."""
@@ -868,7 +881,7 @@ def read_tarball(archive: io.RawIOBase, size: int) -> Contents:
     names = set(tarball.digests)
     check_tree(names, tarball.folders - {""})
     version = tarball.root.rpartition("-")[2]
-    return Contents(names, tarball.kept, version, lambda some: {name: tarball.digests[name] for name in some})
+    return Contents(names, tarball.sizes, tarball.kept, version, lambda some: {name: tarball.digests[name] for name in some})
 
 
 # --- the folder: rule (2) -------------------------------------------------------------------------------------------------------
@@ -1031,7 +1044,8 @@ def read_folder(root: str) -> Contents:
         found.update((name, sha256_hex(kept[name])) for name in names & kept.keys())
         return found
 
-    return Contents(set(folder.files), kept, None, digests)
+    sizes = {name: info.st_size for name, info in folder.files.items()}
+    return Contents(set(folder.files), sizes, kept, None, digests)
 
 
 def read_kit(kit: str) -> Contents:
@@ -1407,6 +1421,205 @@ def part_id(part: Object, what: str) -> str:
     return text_of(part["id"], f"{what}: id", NAME_PART.pattern, "an id")
 
 
+# --- images: rule (16), OCI image-spec 1.1, and how cosign keeps what it signs --------------------------------------------------
+
+IMAGE_NAME = "stella-ops.org/concelier/lnm-runner"
+OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+OCI_MANIFEST, OCI_INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG, OCI_EMPTY = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.empty.v1+json"
+SIMPLE_SIGNING, DSSE_LAYER = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+IMAGE_STATEMENTS = (STATEMENTS[PROVENANCE], STATEMENTS[SPDX])  # the types, in their order
+BLOBS = "blobs/sha256/"
+COSIGN, COSIGN_SIGNATURE = "dev.cosignproject.cosign/", "dev.cosignproject.cosign/signature"
+REF_NAME = "org.opencontainers.image.ref.name"
+NO_TIME = "0001-01-01T00:00:00Z"
+DESCRIBED = re.compile(rb'"digest":"sha256:([0-9a-f]{64})"')
+SIGNED = re.compile(rb'"dev\.cosignproject\.cosign/signature":"([A-Za-z0-9+/=]*)"')
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image whose statements are right; `digest` is that of its manifest."""
+
+    image: str
+    digest: str
+    size: int  # of its manifest
+
+    def __str__(self) -> str:
+        """The image as the operator compares it."""
+        return f"image {self.image} {self.digest}"
+
+
+def sbom_of(image: str) -> str:
+    """The name of an image's SBOM."""
+    return f"sbom/{image}.spdx.json"
+
+
+def document(**members: object) -> bytes:
+    """An OCI document in its one byte form: canonical JSON without a line end, all of it ASCII."""
+    return json.dumps(members, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def oci_index(*manifests: Object) -> bytes:
+    """An index of these descriptors."""
+    return document(manifests=manifests, mediaType=OCI_INDEX, schemaVersion=2)
+
+
+def oci_manifest(config: Object, layers: Sequence[Object], **more: object) -> bytes:
+    """A manifest of descriptors, with further members."""
+    return document(config=config, layers=layers, mediaType=OCI_MANIFEST, schemaVersion=2, **more)
+
+
+class Rendered:
+    """The blobs of a layout that is rendered; of each only its digest is kept."""
+
+    def __init__(self) -> None:
+        """Starts with none."""
+        self.digests: Set[str] = set()
+
+    def put(self, media_type: str, data: bytes, **more: object) -> Object:
+        """Takes a blob; its descriptor, with further members."""
+        digest = sha256_hex(data)
+        self.digests.add(digest)
+        return {"digest": f"sha256:{digest}", "mediaType": media_type, "size": len(data), **more}
+
+    def legacy(self, layers: Sequence[Object]) -> Object:
+        """What cosign 2 reads: a manifest of signatures or statements, which passes for that of an image."""
+        rootfs = {"diff_ids": [layer["digest"] for layer in layers], "type": "layers"}
+        history = [{"created": NO_TIME}] * len(layers)
+        config = document(architecture="", config={}, created=NO_TIME, history=history, os="", rootfs=rootfs)
+        return self.put(OCI_MANIFEST, oci_manifest(self.put(OCI_CONFIG, config), layers))
+
+    def referrer(self, subject: Object, statement_type: str, bundle: bytes, created_at: str) -> Object:
+        """What cosign 3 reads: a manifest of one bundle, its line end taken off, about a subject."""
+        notes = {
+            "dev.sigstore.bundle.content": "dsse-envelope",
+            "dev.sigstore.bundle.predicateType": statement_type,
+            "org.opencontainers.image.created": created_at,
+        }
+        config, layer = self.put(OCI_EMPTY, b"{}"), self.put(BUNDLE, bundle[:-1])
+        manifest = oci_manifest(config, [layer], annotations=notes, artifactType=BUNDLE, subject=subject)
+        return self.put(OCI_MANIFEST, manifest, annotations=notes, artifactType=BUNDLE)
+
+
+def simple_signing(image: Image) -> bytes:
+    """What an image's signature is over (containers/image, docs/atomic-signature.md, as cosign writes it)."""
+    identity = {"docker-reference": IMAGE_NAME}
+    critical = {
+        "identity": identity,
+        "image": {"docker-manifest-digest": image.digest},
+        "type": "cosign container image signature",
+    }
+    return document(critical=critical, optional=None)
+
+
+def image_descriptor(image: Image, version: str, **notes: str) -> Object:
+    """What an index says of an image's manifest; `notes` are further annotations."""
+    names = {"io.containerd.image.name": f"{IMAGE_NAME}:{version}", "org.opencontainers.image.ref.name": version, **notes}
+    platform = {"architecture": IMAGES[image.image], "os": "linux"}
+    return {"annotations": names, "digest": image.digest, "mediaType": OCI_MANIFEST, "platform": platform, "size": image.size}
+
+
+def render_attestations(
+    image: Image, signature: str, envelopes: Mapping[str, bytes], key: PublicKey, manifest: Manifest
+) -> Tuple[bytes, Set[str]]:
+    """(16) The index of attestations/<image>/, and the digests of its thirteen blobs; `envelopes` are by statement type."""
+    blobs, tag = Rendered(), image.digest.replace(":", "-")
+    notes = {COSIGN_SIGNATURE: signature}
+    signatures = blobs.legacy([blobs.put(SIMPLE_SIGNING, simple_signing(image), annotations=notes)])
+    statements = blobs.legacy(
+        [
+            blobs.put(DSSE_LAYER, envelope, annotations={COSIGN_SIGNATURE: "", "predicateType": kind})
+            for kind, envelope in envelopes.items()
+        ]
+    )
+    subject = {"digest": image.digest, "mediaType": OCI_MANIFEST, "size": image.size}
+    referrers = [
+        blobs.referrer(subject, kind, DSSE_BUNDLE_FORM % (envelope, key.hint.encode("ascii")), manifest.created_at)
+        for kind, envelope in envelopes.items()
+    ]
+    index = oci_index(
+        image_descriptor(image, manifest.version, kind=f"{COSIGN}image"),
+        {**signatures, "annotations": {"kind": f"{COSIGN}sigs", REF_NAME: f"{tag}.sig"}},
+        {**statements, "annotations": {"kind": f"{COSIGN}atts", REF_NAME: f"{tag}.att"}},
+        blobs.put(OCI_INDEX, oci_index(*referrers), annotations={REF_NAME: tag}),
+        *referrers,
+    )
+    return index, blobs.digests
+
+
+def led_to(contents: Contents, file: str, pattern: Pattern[bytes], count: int) -> List[str]:
+    """The first things of a kind in a file; whether they are the right ones is seen when all is rendered from them."""
+    found = pattern.findall(contents.kept.get(file, b""))[:count]
+    if len(found) < count:
+        raise refusal(Kind.STATEMENT, file, "it does not lead to a signature and statements", "docs/kit-format.md has its form")
+    return [text.decode("ascii") for text in found]
+
+
+def check_layout(folder: str, index: bytes, blobs: Set[str], sums: Mapping[str, str]) -> None:
+    """(16) A layout is its index, the blobs of these digests, and nothing else."""
+    wanted = {f"{folder}/oci-layout": sha256_hex(OCI_LAYOUT), f"{folder}/index.json": sha256_hex(index)}
+    wanted.update((f"{folder}/{BLOBS}{digest}", digest) for digest in blobs)
+    there = {name: digest for name, digest in sums.items() if name.startswith(f"{folder}/")}
+    failures: List[Failure] = []
+    for name in sorted(wanted.keys() | there.keys()):
+        if name not in there:
+            failures.append(Failure(Kind.STATEMENT, name, "not in the kit", "the image or its statements lead to it"))
+        elif name not in wanted:
+            failures.append(Failure(Kind.STATEMENT, name, "nothing leads to it", "wanted what the image and its statements need"))
+        elif there[name] != wanted[name]:
+            failures.append(Failure(Kind.STATEMENT, name, "its bytes are others", "docs/kit-format.md has its one form"))
+    if failures:
+        raise Refused(*failures)
+
+
+def check_image_statement(file: str, payload: bytes, statement_type: str, image: Image, sums: Mapping[str, str]) -> None:
+    """(16) A statement of this type is about the image's manifest and nothing else."""
+    try:
+        predicate = read_statement(payload, statement_type, [subject_of(IMAGE_NAME, image.digest[7:])])
+        if statement_type == STATEMENTS[SPDX] and sha256_hex(render_canonical(predicate)) != sums[sbom_of(image.image)]:
+            raise Wrong("its predicate is another document", f"wanted that of {sbom_of(image.image)}")
+    except Wrong as wrong:
+        raise wrong.refused(Kind.STATEMENT, file) from None
+
+
+def check_image_signature(file: str, signature: str, image: Image, key: PublicKey) -> None:
+    """(16) The signature over the image's manifest is by the key of its provenance."""
+    try:
+        raw = from_base64(signature.encode("ascii"))
+    except Wrong as wrong:
+        raise wrong.refused(Kind.STATEMENT, file) from None
+    if not key.verifies(simple_signing(image), raw):
+        raise refusal(Kind.STATEMENT, file, f"its signature does not verify over {image}", f"wanted one by {key}")
+
+
+def check_image(name: str, contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest) -> Image:
+    """(16) One image, its SBOM and its folder below attestations/, where at least one of these is there."""
+    layout, folder = f"images/{name}", f"{ATTESTATIONS}{name}"
+    for part in (f"{layout}/index.json", f"{folder}/index.json", sbom_of(name)):
+        if part not in sums:
+            raise refusal(Kind.STATEMENT, part, "not in the kit", f"an image has its statements and SBOM, and they have {layout}")
+    digest, signatures, statements = led_to(contents, f"{folder}/index.json", DESCRIBED, 3)
+    image = Image(name, f"sha256:{digest}", contents.sizes.get(f"{layout}/{BLOBS}{digest}", 0))
+    named = {found for file, found in sums.items() if file == f"{layout}/{BLOBS}{found}"}
+    check_layout(layout, oci_index(image_descriptor(image, manifest.version)), {digest, *named}, sums)
+    (signature,) = led_to(contents, f"{folder}/{BLOBS}{signatures}", SIGNED, 1)
+    led = led_to(contents, f"{folder}/{BLOBS}{statements}", DESCRIBED, 3)[1:]
+    signers: List[PublicKey] = []
+    for statement_type, blob in zip(IMAGE_STATEMENTS, led):
+        file = f"{folder}/{BLOBS}{blob}"
+        payload, key = check_dsse(file, contents.kept.get(file, b"") + b"\n", keys)
+        check_image_statement(file, payload, statement_type, image, sums)
+        signers.append(key)
+        if key != signers[0]:
+            raise refusal(Kind.STATEMENT, file, f"signed by {key}", f"wanted the key of the provenance, {signers[0]}")
+    check_image_signature(f"{folder}/{BLOBS}{signatures}", signature, image, signers[0])
+    envelopes = {kind: contents.kept[f"{folder}/{BLOBS}{blob}"] for kind, blob in zip(IMAGE_STATEMENTS, led)}
+    check_layout(folder, *render_attestations(image, signature, envelopes, signers[0], manifest), sums)
+    return image
+
+
 # --- stage 5: rules (13), (14), (15) --------------------------------------------------------------------------------------------
 
 
@@ -1470,18 +1683,28 @@ def check_attestation(
 
 def check_attestations(
     contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest
-) -> Tuple[str, ...]:
-    """(15) The names of the statements; all that are wrong, missing or unknown are told."""
-    names = sorted({name for name in sums if name.startswith(ATTESTATIONS)} | STATEMENTS.keys())
+) -> Tuple[Tuple[str, ...], Tuple[Image, ...]]:
+    """(15), (16) The statements' names, and the images; all that is wrong, missing or unknown is told."""
+    attested = {name for name in sums if name.startswith(ATTESTATIONS)}
+    names = sorted({name for name in attested if image_of(name) is None} | STATEMENTS.keys())
+    there = {image_of(name) for name in attested} | {
+        image for image in IMAGES if sums.keys() & {f"images/{image}/index.json", sbom_of(image)}
+    }
     failures: List[Failure] = []
+    images: List[Image] = []
     for name in names:
         try:
             check_attestation(name, contents, keys, sums, manifest)
         except Refused as refused:
             failures += refused.failures
+    for image in filter(there.__contains__, IMAGES):
+        try:
+            images.append(check_image(image, contents, keys, sums, manifest))
+        except Refused as refused:
+            failures += refused.failures
     if failures:
         raise Refused(*failures)
-    return tuple(names)
+    return tuple(names), tuple(images)
 
 
 # --- the whole ------------------------------------------------------------------------------------------------------------------
@@ -1495,6 +1718,7 @@ class Report:
     signers: Tuple[PublicKey, ...]  # of the manifest; the first one signed SHA256SUMS as well
     sums: Mapping[str, str]  # {name: sha256}, the lines of SHA256SUMS in their order
     statements: Tuple[str, ...]
+    images: Tuple[Image, ...]
 
     @property
     def version(self) -> str:
@@ -1526,6 +1750,7 @@ class Report:
             "parts": [vars(part) for part in manifest.parts],
             "files": len(self.sums),
             "statements": list(self.statements),
+            "images": [{"image": image.image, "digest": image.digest} for image in self.images],
         }
 
     def lines(self) -> List[str]:
@@ -1538,6 +1763,7 @@ class Report:
             f"checked: {len(self.sums)} files have the sha256 that is listed; none is missing, none was added",
             f"checked: {MANIFEST} is signed by {', '.join(map(str, self.signers))}",
             f"checked: {len(self.statements)} statements are about this kit: {', '.join(self.statements)}",
+            *(f"checked: {image}: signature, provenance and SBOM statement are about it" for image in self.images),
             f"checked: source commit {commit} ({manifest.state}{note})",
             f"checked: channel {manifest.channel}, made {manifest.created_at}",
             *(f"checked: delivery {part}" for part in manifest.deliveries),
@@ -1561,7 +1787,7 @@ def verify(kit: PathText, keys: Sequence[PublicKey]) -> Report:
     sums = check_files(contents)
     signers = check_manifest_signatures(contents.kept, signer, keys)
     manifest = check_manifest(contents, sums)
-    return Report(manifest, signers, sums, check_attestations(contents, keys, sums, manifest))
+    return Report(manifest, signers, sums, *check_attestations(contents, keys, sums, manifest))
 
 
 # --- the command ----------------------------------------------------------------------------------------------------------------

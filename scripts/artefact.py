@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from doit.exceptions import InvalidTask, TaskFailed
+from doit.task import clean_targets
 
 from scripts import canonical, child, files, fresh, holder
 from scripts.errors import InputError, KitError, MissingError
@@ -55,6 +56,8 @@ class Artefact:
     name: str = ""
     holds: tuple[str, ...] = ()
     """The files of a folder, by their names below the target; a row that makes one file has none."""
+    index: str = ""
+    """Of a folder whose files are named by their content: the file that tells all others, and stands for them in other rows."""
 
     @functools.cached_property
     def label(self) -> str:
@@ -71,8 +74,12 @@ class Artefact:
 
     @functools.cached_property
     def targets(self) -> tuple[Path, ...]:
-        """The files that the row makes."""
-        return tuple(self.target / name for name in self.holds) or (self.target,)
+        """The files that the row makes, as far as a table can tell them."""
+        return tuple(self.target / name for name in (self.holds or filter(None, [self.index]))) or (self.target,)
+
+    def made(self) -> tuple[Path, ...]:
+        """The files that the row has made."""
+        return tuple(files.below(self.target)) if self.index else self.targets
 
     @functools.cached_property
     def inputs(self) -> tuple[Path, ...]:
@@ -92,12 +99,12 @@ class Artefact:
             "uptodate": [
                 fresh.same_files(lambda: code_of(self.step.__module__)),
                 fresh.same_settings(plain(self.settings)),
-                fresh.untouched_targets(),
+                fresh.untouched_targets(self.target if self.index else None),
                 *self.uptodate,
             ],
             "actions": [(self.build,)],
             "verbosity": 2,
-            "clean": True,
+            "clean": [clean_targets, (shutil.rmtree, (self.target, True))] if self.index else True,
         }
 
     def build(self) -> TaskFailed | None:
@@ -105,7 +112,7 @@ class Artefact:
         child.bond_worker()
         try:
             read = fresh.note(self.inputs)
-            if self.holds:
+            if self.holds or self.index:
                 self.step(self.target, **self.reads, **self.settings, **self.uses)
                 fresh.require_unchanged(read)
             else:
@@ -127,7 +134,7 @@ class Artefact:
             "step": f"{self.step.__module__}.{self.step.__name__}",
             "inputs": {path.as_posix(): sha256 for path, sha256 in sorted(read.items())},
             "code": {name: sha256 for name, sha256 in code_of(self.step.__module__).items() if name != TOOL_LOCK.as_posix()},
-            "outputs": {path.as_posix(): files.sha256_of(path) for path in self.targets},
+            "outputs": {path.as_posix(): files.sha256_of(path) for path in self.made()},
             "settings": plain(self.settings),
             "tools": {
                 "python": platform.python_version(),
@@ -212,14 +219,15 @@ def require(rows: Iterable[Artefact]) -> None:
         raise InputError(f"{', '.join(closed)}: cannot be read", hint="look at its permissions and who owns it: ls -l")
 
 
-def stale(roots: Iterable[Path], targets: Iterable[Path]) -> list[Path]:
+def stale(roots: Iterable[Path], targets: Iterable[Path], whole: Iterable[Path] = ()) -> list[Path]:
     """What lies below the output folders and is no target of any artefact, outermost first.
 
-    A file whose source is gone, a left-over of a killed build, a folder or a link in a target's place: all of them.
+    A file whose source is gone, a left-over of a killed build, a folder or a link in a target's place: all of them. What lies in
+    the folders `whole` is for the rows that make them to judge.
 
     Raises: WriteError where a folder cannot be looked into.
     """
-    wanted = set(map(str, targets))
+    wanted, kept = set(map(str, targets)), set(map(str, whole))
     folders = {""}
     for target in wanted:
         while (target := target.rpartition("/")[0]) not in folders:
@@ -231,16 +239,16 @@ def stale(roots: Iterable[Path], targets: Iterable[Path]) -> list[Path]:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False) and entry.path in folders:
-                        waiting.append(entry.path)
+                        waiting += [] if entry.path in kept else [entry.path]
                     elif entry.is_symlink() or entry.is_dir() or entry.path not in wanted:
                         found.append(entry.path)
     return sorted(map(Path, found))
 
 
-def prune(roots: tuple[Path, ...], targets: tuple[Path, ...]) -> TaskFailed | None:
+def prune(roots: tuple[Path, ...], targets: tuple[Path, ...], whole: tuple[Path, ...] = ()) -> TaskFailed | None:
     """Removes what is stale and says so."""
     try:
-        for path in stale(roots, targets):
+        for path in stale(roots, targets, whole):
             print(f"   removed {path}: nothing makes it any more")
             with files.looking():
                 if path.is_dir() and not path.is_symlink():

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from scripts import files
+from scripts import files, oci
 from scripts.errors import ChecksumError
 
 LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._+=@/-]+)")
@@ -52,9 +52,9 @@ def write_tree(out: BinaryIO, *, tree: tuple[Path, ...], base: Path) -> None:
 
 
 def write_joined(out: BinaryIO, *, payload: Path, attestations: tuple[Path, ...], base: Path) -> None:
-    """SHA256SUMS: the payload's lines and those of the attestations, sorted together."""
+    """SHA256SUMS: the payload's lines and those of the attestations, sorted together; a layout's index stands for its layout."""
     sums = parse(files.read_bytes(payload), payload.name)
-    sums |= {path.relative_to(base).as_posix(): files.sha256_of(path) for path in attestations}
+    sums |= {path.relative_to(base).as_posix(): files.sha256_of(path) for path in oci.whole(attestations)}
     out.write(render(sums))
 
 

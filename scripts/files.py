@@ -184,6 +184,17 @@ def listing(root: Path) -> tuple[Path, ...]:
     return tuple(sorted(found, key=os.fsencode))
 
 
+def below(folder: Path) -> Iterator[Path]:
+    """Everything below a folder but folders, sorted; nothing where there is no such folder.
+
+    Raises: WriteError where it cannot be looked into.
+    """
+    with looking():
+        for path in sorted(folder.rglob("*")):
+            if path.is_symlink() or not path.is_dir():
+                yield path
+
+
 def fits(name: Path) -> bool:
     """True when a whole name is within the limits of the name rule."""
     return len(name.parts) <= MOST_PARTS and len(name.as_posix()) <= MOST_CHARACTERS

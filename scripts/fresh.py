@@ -155,18 +155,20 @@ def same_files(read: Callable[[], Mapping[str, str]]) -> Check:
     return Check(differences, lambda _: {"files": dict(read())})
 
 
-def untouched_targets() -> Check:
-    """The targets are byte for byte what the step wrote, with the mode that it gave them."""
+def untouched_targets(whole: Path | None = None) -> Check:
+    """The targets are byte for byte what the step wrote, with the mode that it gave them; so is all below the folder `whole`."""
 
     def differences(task: Any, values: Values) -> Iterator[str]:
         known = values.get("targets", {})
-        for target in task.targets:
+        beside = {*map(str, files.below(whole)), *(name for name in known if name.startswith(f"{whole}/"))} if whole else set()
+        for target in dict.fromkeys([*task.targets, *sorted(beside)]):
             words = what_happened_to(target, known[target]) if target in known else "was not made before"
             if words:
                 yield f"{target} {words}"
 
     def remembered(task: Any) -> dict[str, Any]:
-        return {"targets": {target: target_state(target) for target in task.targets}}
+        made = [*task.targets, *map(str, files.below(whole))] if whole else task.targets
+        return {"targets": {target: target_state(target) for target in made}}
 
     return Check(differences, remembered)
 

@@ -1,7 +1,7 @@
 """Writes a layer of an image whose bytes depend on its entries and the epoch alone, and says what it is.
 
 Format: OCI image-spec 1.1, layer.md: a tar (ustar, pax where a name is too long) in gzip (scripts/gzipped.py). Layers here only
-add, so there are no whiteouts. Entries are sorted by name, owner 0, no time is later than SOURCE_DATE_EPOCH; memory holds one
+add, so there are no whiteouts. Entries are sorted by name, no time is later than SOURCE_DATE_EPOCH; memory holds one
 layer.
 """
 
@@ -13,13 +13,17 @@ import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts import gzipped
+from scripts import canonical, files, gzipped
 from scripts.errors import InputError
 
 MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 LEVEL = 6
+FILE, FACTS = "layer.tar.gz", "layer.json"
+HOLDS = (FILE, FACTS)
+"""What a folder holds that is made of one layer."""
 FOLDER_MODE = 0o755
 
 
@@ -36,6 +40,8 @@ class Entry:
     """The name of another file of the layer: a hard link to it."""
     mtime: int | None = None
     """Seconds; the epoch where there is none, or where that is earlier."""
+    owner: int = 0
+    """User and group."""
 
 
 Entries = Mapping[str, Entry]
@@ -136,7 +142,8 @@ def original(entries: Entries, name: str) -> str:
 def header(name: str, entry: Entry, epoch: int) -> bytes:
     """The blocks before an entry's content."""
     info = tarfile.TarInfo(name)
-    info.mode, info.mtime = entry.mode, min(epoch, entry.mtime if entry.mtime is not None else epoch)
+    info.mode, info.uid, info.gid = entry.mode, entry.owner, entry.owner
+    info.mtime = min(epoch, entry.mtime if entry.mtime is not None else epoch)
     if entry.link:
         info.type, info.linkname = tarfile.SYMTYPE, entry.link
     elif entry.same_as:
@@ -163,3 +170,25 @@ def write(out: BinaryIO, entries: Entries, epoch: int) -> Layer:
         end = 2 * tarfile.BLOCKSIZE
         inner.write(bytes(end + -(inner.size + end) % tarfile.RECORDSIZE))
     return Layer(outer.digest, outer.size, inner.digest)
+
+
+def write_folder(out: Path, entries: Entries, epoch: int) -> None:
+    """Writes a layer, and beside it what a manifest and a config have to say of it."""
+    with files.replacing(out / FILE) as packed:
+        made = write(packed, entries, epoch)
+    with files.replacing(out / FACTS) as facts:
+        facts.write(canonical.render(dataclasses.asdict(made)))
+
+
+def read_folder(facts: Path) -> Layer:
+    """What stands beside a layer that `write_folder` wrote.
+
+    Raises: InputError where it is of another form.
+    """
+    found = canonical.read(files.read_bytes(facts), facts.name)
+    try:
+        return Layer(**found)
+    except TypeError as err:
+        raise InputError(
+            f"{facts}: found {sorted(found)}, wanted digest, diff_id, size", hint="doit forget && doit bundle"
+        ) from err

@@ -1,4 +1,4 @@
-"""Writes the locks: `requirements/<group>.txt`, `requirements/wheelhouse.lock` and `requirements/packages.json`.
+"""Writes the locks in `requirements/`: `<group>.txt`, `wheelhouse.lock`, `packages.json` and, on a Debian 12, `debian.lock`.
 
 A maintainer's command (`nox -s lock`), with network; the build only reads what it wrote. uv resolves for all
 platforms and Pythons at once; pip says which file it would take for each platform and what its metadata tells
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts import checksums, files, licences
+from scripts import checksums, debian, files, licences
 from scripts.errors import ToolError
 
 FOLDER = Path("requirements")
@@ -173,6 +174,15 @@ def lock_packages() -> None:
         out.write(json.dumps(inventory, indent=1, sort_keys=True, ensure_ascii=True).encode("ascii") + b"\n")
 
 
+def lock_debian() -> None:
+    """Writes the list of the image's Debian packages, where this machine can ask for them."""
+    if reason := debian.lacking(os.environ):
+        print(f"{debian.LOCK} was left as it is: {reason}", flush=True)
+        return
+    print("asking for the Debian packages of the image", flush=True)
+    debian.lock_all()
+
+
 def main() -> int:
     """Entry point; the groups are those of pyproject.toml that GROUPS names."""
     declared = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
@@ -182,6 +192,7 @@ def main() -> int:
     print("asking for the wheels of every platform", flush=True)
     lock_wheelhouse()
     lock_packages()
+    lock_debian()
     return 0
 
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts import checksums, files, statement
+from scripts import checksums, files, oci, statement
 from scripts.errors import InputError
 
 PREDICATE = "https://stella-ops.org/attestations/offline-update/1"
@@ -19,12 +19,12 @@ DELIVERIES = ("21-101", "21-102", "21-103")
 ABSENT = {
     "21-102": "the backfill is not in this version; nothing of it is applied",
     "21-103": "the move of raw payloads to an object store is not in this version",
-    "image": "the runner image is not in this version; install the runner from runner/wheelhouse",
     "monitoring": "alert rules and dashboard are not in this version",
     "runbook": "of the runbook only its roles are in this version; migrations/21-101/README.md says how to apply it",
     "seeds": "placeholder: no object-store seeds are in this version",
 }
-PARTS = ("image", "monitoring", "runbook", "seeds")
+PARTS = ("monitoring", "runbook", "seeds")
+WITHOUT_IMAGE = "install the runner from runner/wheelhouse instead"
 
 
 def digest(sums: dict[str, str], delivery: str) -> str:
@@ -59,15 +59,25 @@ def deliveries(sums: dict[str, str], migrations: dict[str, bytes]) -> list[dict[
     return rows
 
 
+def parts(images: tuple[Path, ...], absent: dict[str, str]) -> list[dict[str, str]]:
+    """One row for each image, ready with the digest of its manifest or absent with the reason, and for each other part."""
+    rows = [{"digest": oci.read_index(path.parent)[0]["digest"], "id": path.parent.name, "status": "ready"} for path in images]
+    rows += [{"id": name, "reason": f"{why}; {WITHOUT_IMAGE}", "status": "absent"} for name, why in absent.items()]
+    rows += [{"id": part, "reason": ABSENT[part], "status": "absent"} for part in PARTS]
+    return sorted(rows, key=lambda row: row["id"])
+
+
 def write(
     out: BinaryIO,
     *,
     sums: Path,
     payload: Path,
     migrations: tuple[Path, ...],
+    images: tuple[Path, ...],
     base: Path,
     release: dict[str, Any],
     trust: str,
+    absent: dict[str, str],
 ) -> None:
     """Writes the manifest over a finished SHA256SUMS."""
     data = files.read_bytes(sums)
@@ -77,7 +87,7 @@ def write(
         "channel": release["channel"],
         "created_at": release["created_at"],
         "deliveries": deliveries(listed, sources),
-        "parts": [{"id": part, "reason": ABSENT[part], "status": "absent"} for part in PARTS],
+        "parts": parts(images, absent),
         "rootHash": checksums.root_hash(files.read_bytes(payload)),
         "source": release["source"],
         "trust": trust,

@@ -134,3 +134,14 @@ def write_file(out: BinaryIO, *, file: Path, records: tuple[Path, ...], lock: Pa
     made = {(Path(name).name, value) for name, value in outputs(read)}
     refuse_unrecorded([] if (file.name, sha256) in made else [file.name])
     out.write(statement.render([(file.name, sha256)], statement.SLSA, predicate(read, release, lock)))
+
+
+def write_image(out: BinaryIO, *, image: Path, records: tuple[Path, ...], lock: Path, release: dict[str, Any]) -> None:
+    """Provenance of an image, by the index of its layout: subject = the image's name and the SHA-256 of its manifest.
+
+    Raises: InputError where the layout has no record, or its index another hash than the record; as `statement.image_descriptor`.
+    """
+    read, itself = read_records(records), (f"{image.parent.name}/{image.name}", files.sha256_of(image))
+    made = {("/".join(Path(name).parts[-2:]), sha256) for name, sha256 in outputs(read)}
+    refuse_unrecorded([] if itself in made else [itself[0]])
+    out.write(statement.render([statement.image_subject(image)], statement.SLSA, predicate(read, release, lock)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from scripts import canonical, checksums, files, oci, sbom, sbom_files
+from scripts import canonical, checksums, files, oci, sbom, sbom_files, wheels_layer
 from scripts.errors import InputError
 
 if TYPE_CHECKING:
@@ -252,13 +252,15 @@ def write(
 ) -> None:
     """Writes the document of the image whose layout has the index `image`; `migrations` are named by their path below their base.
 
+    `wheels` is the whole wheelhouse, of which those are in the image that fit the Python of the base.
+
     Raises: InputError where base.json, wheels and image are not of their form; ChecksumError where a blob is another one.
     """
     from spdx_tools.spdx.model import PackagePurpose, SpdxNoAssertion
 
     digest, layers = read_image(image)
     described = read_base(base, platform)
-    packed, wheel_edges = sbom_files.wheels_of(wheels, inventory)
+    packed, wheel_edges = sbom_files.wheels_of(wheels_layer.chosen(wheels, wheels_layer.interpreter(base)), inventory)
     installed = [
         dataclasses.replace(item, comment=f"Installed from this wheel into layer {layers.wheels}.") for item in packed.values()
     ]

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from scripts import files, gzipped
+from scripts import files, gzipped, oci
 from scripts.errors import InputError
 
 COMPRESSOR, PACKAGE = "zlib-ng", "zlib_ng"
@@ -55,8 +55,8 @@ def member(name: str, *, folder: bool, mode: int, size: int, epoch: int) -> tarf
 
 
 def write(out: BinaryIO, *, tree: tuple[Path, ...], root: str, base: Path, epoch: int, executable: tuple[str, ...] = ()) -> None:
-    """Packs the files of `tree`, named by their path below `base`, into one folder `root`."""
-    paths = {path.relative_to(base).as_posix(): path for path in tree}
+    """Packs files, named by their path below `base`, into one folder `root`; a layout's index stands for its layout."""
+    paths = {path.relative_to(base).as_posix(): path for path in oci.whole(tree)}
     with gzipped.writer(out) as packed:
         size = 0
         for name, folder in entries(list(paths), root):

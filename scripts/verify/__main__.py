@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.verify import blobs, inventory, kits, reproduced, sbom_tools, sboms, statements
+from scripts.verify import blobs, image_statements, inventory, kits, reproduced, sbom_tools, sboms, statements
 from scripts.verify.outcome import FAILED, SKIPPED, Built, Check, Outcome
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -19,6 +19,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("checksums, by sha256sum", kits.checksums),
     ("signatures over blobs, by three tools", blobs.signatures),
     ("signed statements", statements.statements),
+    ("images, and what is signed about them", image_statements.images),
     ("SBOMs", sboms.sboms),
     ("SBOMs, by the tools of others", sbom_tools.foreign),
     ("tarball and folder are one kit", kits.forms_are_equal),

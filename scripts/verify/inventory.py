@@ -16,6 +16,7 @@ def output_folder(built: Built) -> Iterator[Outcome]:
     archives = [built.tarball.name, *(bundle.name for bundle in built.bundles)]
     wanted = {*archives, *(archive + suffix for archive in archives for suffix in BESIDE)}
     wanted |= {f"{built.tarball.name}.sha256", "signing-key.pub", "verify.sh", "verify_kit.py"}
+    wanted |= {"image-digest.txt"} if (built.kit / "images").is_dir() else set()
     found = {name for name in names_below(built.dist, built.dist) if not name.startswith(f"{built.kit_name}/")}
     found -= {f"{built.tarball.name}{VERDICT}"}
     found |= {f"{path.name}/" for path in built.dist.iterdir() if path.is_dir() and path != built.kit}

@@ -115,6 +115,17 @@ def cosign_verifies_statement(key: Path, blob: Path, bundle: Path, predicate_typ
     return run("cosign", "verify-blob-attestation", "--key", str(key), *options)
 
 
+def cosign_verifies_image(key: Path, layout: Path) -> Answer:
+    """`cosign verify` on an image's layout joined with its attestations."""
+    return run("cosign", "verify", "--local-image", "--key", str(key), "--insecure-ignore-tlog", str(layout))
+
+
+def cosign_verifies_image_statement(key: Path, layout: Path, predicate_type: str) -> Answer:
+    """`cosign verify-attestation` on the same: one statement of that type is signed and about the image."""
+    options = ("--type", predicate_type, "--insecure-ignore-tlog", str(layout))
+    return run("cosign", "verify-attestation", "--local-image", "--key", str(key), *options)
+
+
 def sha256sum_checks(folder: Path, sums: str) -> Answer:
     """`sha256sum --check --strict` in a folder."""
     return run("sha256sum", "--check", "--strict", "--quiet", sums, cwd=folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -190,3 +191,22 @@ except TypeError as err:
         "NotFoundError 4",
         "a VerifiedKit is made by open_kit alone",
     ]
+
+
+def test_an_image_has_the_migrations_of_the_kit_that_is_mounted(lnm: Lnm, kit: Kit, tmp_path: Path) -> None:
+    baked = shutil.copytree(kit.folder / "migrations", tmp_path / "migrations")
+    named = {"LNM_BAKED_MIGRATIONS": str(baked)}
+    (baked / "21-101/README.md").write_text("another page is no other migration\n")
+    lnm.plan(**named)
+
+    script = baked / "21-102/rollback-lnm-backfill.js"
+    script.write_bytes(script.read_bytes() + b"\n")
+    (baked / "21-101/extra.py").touch()
+    (baked / MIGRATION.removeprefix("migrations/")).unlink()
+    error = lnm.plan("--json", wanted=6, **named).json["error"]
+
+    assert error["type"] == "ChecksumError"
+    assert f"{MIGRATION} is not in the image" in error["message"]
+    assert "migrations/21-101/extra.py is not in the kit" in error["message"]
+    assert "migrations/21-102/rollback-lnm-backfill.js has sha256" in error["message"]
+    assert lnm.plan("--json", wanted=4, LNM_BAKED_MIGRATIONS=str(tmp_path / "gone")).json["error"]["type"] == "NotFoundError"

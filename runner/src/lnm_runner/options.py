@@ -112,6 +112,12 @@ class Options:
         return self.kit
 
     @property
+    def baked_in(self) -> Path | None:
+        """Where an image has its migrations; None outside of one."""
+        named = self.environment.get("LNM_BAKED_MIGRATIONS")
+        return Path(named) if named else None
+
+    @property
     def lease_s(self) -> int:
         """How long a lease lasts that is not renewed, in seconds.
 

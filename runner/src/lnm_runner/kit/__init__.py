@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from lnm_runner.errors import ChecksumError, InputError, NotFoundError, RunnerError, SignatureError, gathered
+from lnm_runner.kit import baked
 
 REFUSALS: Final[Mapping[int, type[RunnerError]]] = {
     error.exit_code: error for error in (InputError, NotFoundError, SignatureError, ChecksumError)
@@ -127,8 +128,8 @@ class VerifiedKit:
         return {name: sha256 for name, sha256 in self.sums.items() if name.startswith(f"{folder}/")}
 
 
-def open_kit(path: Path, keys: Sequence[Path]) -> VerifiedKit:
-    """Verifies an unpacked kit and opens it.
+def open_kit(path: Path, keys: Sequence[Path], baked_in: Path | None = None) -> VerifiedKit:
+    """Verifies an unpacked kit and opens it; inside an image, the migrations that are baked in must be the kit's.
 
     Raises: RunnerError with the verifier's exit code; InputError for a tarball: what is loaded must lie on the disk.
     """
@@ -137,7 +138,10 @@ def open_kit(path: Path, keys: Sequence[Path]) -> VerifiedKit:
             f"{path}: this is a file, and migrations are loaded from an unpacked kit",
             hint=f"lnm kit verify {path} --key KEY.pub && tar -xzf {path}; then name the folder that came out with --kit",
         )
-    return VerifiedKit(path, verify(path, keys), _BY_OPEN_KIT)
+    report = verify(path, keys)
+    if baked_in is not None:
+        baked.compare(report.sums, baked_in)
+    return VerifiedKit(path, report, _BY_OPEN_KIT)
 
 
 def verify(path: Path, keys: Sequence[Path]) -> Report:

@@ -1,0 +1,93 @@
+"""The image as doit makes it, on a small base: what is made again when something changes, and what is mended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.build.bases import base
+from tests.build.trees import Tree, contents
+
+BOTH = ("amd64", "arm64")
+NAMES = [f"lnm-runner-linux-{architecture}" for architecture in BOTH]
+
+
+@pytest.fixture
+def imaged(tree: Tree, tmp_path: Path) -> Tree:
+    """The tree, built again with images for both platforms."""
+    given = base(tmp_path / "base", architectures=BOTH)
+    made = tree.variant(LNM_IMAGE=None, LNM_BASE_LAYOUT=str(given))
+    made.bundle()
+    return made
+
+
+def parts(tree: Tree) -> dict[str, dict[str, str]]:
+    """What the manifest says of the parts, by id."""
+    found: list[dict[str, Any]] = json.loads(tree.manifest)["predicate"]["parts"]
+    return {part["id"]: part for part in found}
+
+
+def digests(tree: Tree) -> dict[str, str]:
+    """What image-digest.txt says, `{image: digest}`."""
+    lines = (tree.dist / "image-digest.txt").read_text().splitlines()
+    return {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+
+def test_the_kit_holds_images_and_everything_says_the_same_digest(imaged: Tree) -> None:
+    for name in NAMES:
+        index = json.loads((imaged.kit / f"images/{name}/index.json").read_bytes())
+        assert parts(imaged)[name] == {"digest": index["manifests"][0]["digest"], "id": name, "status": "ready"}
+        assert digests(imaged)[name] == index["manifests"][0]["digest"]
+    assert imaged.verify().code == 0
+    assert imaged.bundle().made == []
+
+
+def test_a_changed_migration_makes_one_small_layer_anew(imaged: Tree) -> None:
+    before = contents(imaged.kit / "images")
+    imaged.append("bundle-layout/migrations/21-101/migration.py", "# changed\n")
+
+    made = imaged.bundle().made
+
+    assert [name for name in made if name.startswith("image:")] == [
+        "image:image-digest.txt",
+        *(f"image:{n}" for n in NAMES),
+        "image:migrations",
+    ]
+    new = {name for name in contents(imaged.kit / "images") if name not in before and "/blobs/" in name}
+    assert len(new) == len(NAMES) * len(("layer", "config", "manifest"))
+    assert imaged.verify().code == 0
+
+
+def test_what_was_tampered_with_added_or_lost_in_a_layout_is_mended(imaged: Tree) -> None:
+    before = contents(imaged.dist)
+    layout = imaged.kit / "images" / NAMES[0]
+    first, second, *_ = sorted((layout / "blobs/sha256").iterdir())
+    first.write_bytes(b"other")
+    second.unlink()
+    (layout / "blobs/sha256" / ("0" * 64)).write_bytes(b"added")
+    (imaged.kit / "attestations" / NAMES[0] / "blobs/sha256/added").write_bytes(b"")
+
+    said = imaged.bundle()
+
+    assert {f"image:{NAMES[0]}", f"attestations:{NAMES[0]}"} <= set(said.made)
+    assert contents(imaged.dist) == before
+
+
+def test_another_base_makes_another_image_and_none_takes_it_out_of_the_kit(imaged: Tree, tmp_path: Path) -> None:
+    before = digests(imaged)
+    other = base(tmp_path / "other", architectures=("arm64",))
+    imaged.variant(LNM_BASE_LAYOUT=str(other)).bundle()
+    assert list(digests(imaged)) == [NAMES[1]]
+    assert digests(imaged)[NAMES[1]] == before[NAMES[1]]
+    assert "has no image for it; install the runner from runner/wheelhouse" in parts(imaged)[NAMES[0]]["reason"]
+    assert imaged.verify().code == 0
+
+    said = imaged.variant(LNM_BASE_LAYOUT=None, LNM_IMAGE="none").bundle()
+
+    assert "removed artifacts/lnm/image-digest.txt" in said.out
+    assert not (imaged.kit / "images").exists()
+    assert {part["status"] for part in parts(imaged).values()} == {"absent"}
+    assert imaged.verify().code == 0
