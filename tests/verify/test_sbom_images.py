@@ -59,7 +59,7 @@ def test_packages_of_a_foreign_base_need_no_hash_of_their_own_and_that_is_said(t
     _, built = with_document(tmp_path, version, foreign=True)
     (outcome,) = told(built)
     assert outcome.state == OK
-    assert outcome.words.endswith("; unknown: 7 licences, 1 suppliers, 5 hashes, of what came in a base image")
+    assert outcome.words.endswith("; unknown: 7 licences, 2 suppliers, 6 hashes, of what came in a base image")
 
 
 def package(found: Any, name: str) -> Any:
