@@ -250,15 +250,16 @@ def own_texts(components: list[sbom.Component]) -> list[ExtractedLicensingInfo]:
 
     held: dict[str, list[str]] = {}
     for item in components:
+        is_debian = item.purl.startswith("pkg:deb/")
         for identifier in OWN_TEXT.findall(item.licence):
-            held.setdefault(identifier, []).append(item.name)
+            held.setdefault(identifier, []).append(f"/usr/share/doc/{item.name}/copyright" if is_debian else f"with {item.name}")
     return [
         ExtractedLicensingInfo(
             identifier,
-            "The text is in the image: " + ", ".join(f"/usr/share/doc/{name}/copyright" for name in sorted(set(names))),
+            f"The text is in the image: {', '.join(sorted(set(places)))}",
             identifier.removeprefix("LicenseRef-"),
         )
-        for identifier, names in sorted(held.items())
+        for identifier, places in sorted(held.items())
     ]
 
 

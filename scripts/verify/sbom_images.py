@@ -76,6 +76,8 @@ def of_another_image(kit: Path, name: str, document: dict[str, Any]) -> list[str
         return [f"the image cannot be read: {type(err).__name__}: {err}"]
     root = described(document)
     complaints = [] if sha256_of(root) == image.digest else ["the hash of its first package is not that of the image's manifest"]
+    times = sum(edge["relationshipType"] == "DESCRIBES" for edge in document["relationships"])
+    complaints += [] if times == 1 else [f"describes {times} elements, wanted the image alone"]
     return complaints + differing(found, listed(document)) + misplaced(document, image)
 
 

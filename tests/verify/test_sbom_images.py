@@ -106,6 +106,13 @@ class Lie:
 
 LIES = (
     Lie(
+        "(2) something else described too",
+        lambda found: found["relationships"].append(
+            {**found["relationships"][0], "relationshipType": "DESCRIBES", "spdxElementId": "SPDXRef-DOCUMENT"}
+        ),
+        "describes 2 elements, wanted the image alone",
+    ),
+    Lie(
         "(2) another digest",
         lambda found: sbom_documents.described(found)["checksums"][0].update(checksumValue="0" * 64),
         "the hash of its first package is not that of the image's manifest",
