@@ -10,6 +10,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,20 +155,13 @@ MIGRATIONS_LAYER = Artefact(
 
 def base_rows(base: image_base.Base) -> Iterator[Artefact]:
     """The rows of what an image is built on: its layout, and what is known of it."""
-    work, named = IMAGE_WORK / base.platform, {"index": oci.INDEX_FILE, "name": f"{base.platform}/base"}
-    facts = f"{base.platform}/base.json"
+    work = IMAGE_WORK / base.platform
+    layout = partial(Artefact, "image", work / "base", index=oci.INDEX_FILE, name=f"{base.platform}/base")
+    facts = partial(Artefact, "image", work / "base.json", name=f"{base.platform}/base.json")
     if base.layout:
-        yield Artefact(
-            "image",
-            work / "base",
-            foreign_base.write,
-            {},
-            {"digest": base.digest, "platform": base.platform},
-            {"layout": base.layout},
-            **named,
-        )
-        reads: dict[str, Reads] = {"base": work / "base" / oci.INDEX_FILE}
-        yield Artefact("image", work / "base.json", foreign_base.write_facts, reads, {"platform": base.platform}, name=facts)
+        settings = {"digest": base.digest, "platform": base.platform}
+        yield layout(foreign_base.write, {}, settings, {"layout": base.layout})
+        yield facts(foreign_base.write_facts, {"base": work / "base" / oci.INDEX_FILE}, {"platform": base.platform})
         return
     yield Artefact(
         "image",
@@ -180,9 +174,8 @@ def base_rows(base: image_base.Base) -> Iterator[Artefact]:
         index=debian.EFFECTIVE,
     )
     debs: dict[str, Reads] = {"debs": work / "debs" / debian.EFFECTIVE}
-    yield Artefact("image", work / "base", debian_base.write, debs, {"architecture": base.architecture, "epoch": EPOCH}, **named)
-    known = {**debs, "lock": debian.LOCK}
-    yield Artefact("image", work / "base.json", debian_facts.write, known, {"architecture": base.architecture}, name=facts)
+    yield layout(debian_base.write, debs, {"architecture": base.architecture, "epoch": EPOCH})
+    yield facts(debian_facts.write, {**debs, "lock": debian.LOCK}, {"architecture": base.architecture})
 
 
 def image_rows(base: image_base.Base) -> Iterator[Artefact]:

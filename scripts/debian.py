@@ -15,6 +15,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,11 +68,11 @@ LINE = re.compile(
 )
 OFFER = re.compile(r"'[^']*' (?P<filename>\S+_\S+_\S+\.deb) [0-9]+ SHA256:(?P<sha256>[0-9a-f]{64})")
 REFRESH = "nox -s lock"
+UNREACHED = "is the mirror reachable? apt-get update; then the same command again"
 
 SETTINGS = """
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
 Acquire::ForceHash "sha256";
 Acquire::Languages "none";
 Acquire::Retries "2";
@@ -203,16 +204,25 @@ def options(architecture: str, folder: Path) -> list[str]:
 def apt(tool: str, *words: str, cwd: Path | None = None) -> str:
     """What apt-get or apt-cache says.
 
-    Raises: ToolError with its line where it fails.
+    Raises: ToolError with its line where it fails, or where it is not there.
     """
-    done = child.run([tool, *words], cwd=cwd)
+    return ran(tool, *words, cwd=cwd).stdout
+
+
+def ran(tool: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The same with its warnings.
+
+    Raises: as `apt`.
+    """
+    try:
+        done = child.run([tool, *words], cwd=cwd)
+    except OSError as err:
+        raise ToolError(f"{tool}: cannot be started: {err.strerror}", hint="build on a Debian 12, or see LNM_IMAGE") from err
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.startswith("E: ")] or ["E: it failed without a word"]
-        hint = (
-            files.ROOM if files.is_full(done.stderr) else "is the mirror reachable? apt-get update; then the same command again"
-        )
+        hint = files.ROOM if files.is_full(done.stderr) else UNREACHED
         raise ToolError(f"{tool}: {said[0].removeprefix('E: ')}", hint=hint)
-    return done.stdout
+    return done
 
 
 def offers(said: str) -> tuple[Deb, ...]:
@@ -233,13 +243,22 @@ def closure(chosen: list[str]) -> tuple[Deb, ...]:
     return tuple(deb for deb in offers(said) if deb.package not in LEFT_OUT)
 
 
+def update(chosen: list[str]) -> str:
+    """Reads what every source of the machine offers; the first that could not be read, which matters where a package is missed.
+
+    Raises: ToolError.
+    """
+    lines = [line.strip() for line in ran("apt-get", *chosen, "update").stderr.splitlines()]
+    return next((line.removeprefix("W: ") for line in lines if line.startswith("W: ")), "")
+
+
 def resolve(architecture: str, folder: Path) -> tuple[Deb, ...]:
     """What the mirror has now of the closure of the roots; `folder` is for apt.
 
     Raises: ToolError.
     """
     chosen = options(architecture, folder)
-    apt("apt-get", *chosen, "update")
+    update(chosen)
     return closure(chosen)
 
 
@@ -352,9 +371,11 @@ def bring(
     Raises: InputError where something is not to be had and `is_locked`; ChecksumError, ToolError.
     """
     chosen = options(architecture, folder)
-    apt("apt-get", *chosen, "update")
+    unread = update(chosen)
     found = versions(chosen, missing)
     gone = [deb for deb in missing if deb.version not in found.get(deb.package, [])]
+    if gone and unread:
+        raise ToolError(f"apt-get update: {unread}", hint=UNREACHED)
     if gone and is_locked:
         refuse(gone, found, lock)
     taken = closure(chosen) if gone else wanted

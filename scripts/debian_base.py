@@ -61,6 +61,7 @@ nonroot:x:{NONROOT}:{NONROOT}:nonroot:/home/nonroot:/usr/sbin/nologin
 GROUPS = f"root:x:0:\nnogroup:x:65534:\nnonroot:x:{NONROOT}:\n"
 WRITTEN = {
     "etc/group": layer.file(GROUPS.encode("ascii")),
+    "etc/localtime": layer.link("/usr/share/zoneinfo/Etc/UTC"),
     "etc/nsswitch.conf": layer.file(b"hosts: files dns\n"),
     "etc/passwd": layer.file(USERS.encode("ascii")),
     "home/nonroot": layer.Entry(0o700, owner=NONROOT),

@@ -47,7 +47,17 @@ def written(folder: Path, files: dict[str, bytes], trust: str = "dev") -> bytes:
     (folder / "SHA256SUMS").write_bytes(sums)
     migrations = tuple(folder / "kit" / name for name in files if name.endswith("/migration.py"))
     listed, out = folder / "SHA256SUMS", io.BytesIO()
-    manifest.write(out, sums=listed, payload=listed, migrations=migrations, base=folder / "kit", release=RELEASE, trust=trust)
+    manifest.write(
+        out,
+        sums=listed,
+        payload=listed,
+        migrations=migrations,
+        images=(),
+        base=folder / "kit",
+        release=RELEASE,
+        trust=trust,
+        absent={"lnm-runner-linux-amd64": "no reason"},
+    )
     return out.getvalue()
 
 
@@ -95,7 +105,9 @@ def test_it_starts_and_ends_with_text_that_a_shell_can_compare(built: Tree) -> N
 def test_every_delivery_and_part_is_ready_or_absent_with_a_reason(parsed: dict[str, Any]) -> None:
     predicate = parsed["predicate"]
     assert [row["id"] for row in predicate["deliveries"]] == ["21-101", "21-102", "21-103"]
-    assert [row["id"] for row in predicate["parts"]] == ["image", "monitoring", "runbook", "seeds"]
+    assert [row["id"] for row in predicate["parts"]] == [
+        "lnm-runner-linux-amd64", "lnm-runner-linux-arm64", "monitoring", "runbook", "seeds",
+    ]  # fmt: skip
     for row in [*predicate["deliveries"], *predicate["parts"]]:
         assert set(row) == ({"digest", "id", "migration", "status"} if row["status"] == "ready" else {"id", "reason", "status"})
         assert all(row.values())

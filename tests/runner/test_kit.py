@@ -195,15 +195,15 @@ except TypeError as err:
 
 def test_an_image_has_the_migrations_of_the_kit_that_is_mounted(lnm: Lnm, kit: Kit, tmp_path: Path) -> None:
     baked = shutil.copytree(kit.folder / "migrations", tmp_path / "migrations")
-    named = {"LNM_BAKED_MIGRATIONS": str(baked)}
+    named = str(baked)
     (baked / "21-101/README.md").write_text("another page is no other migration\n")
-    lnm.plan(**named)
+    lnm.plan(LNM_BAKED_MIGRATIONS=named)
 
     script = baked / "21-102/rollback-lnm-backfill.js"
     script.write_bytes(script.read_bytes() + b"\n")
     (baked / "21-101/extra.py").touch()
     (baked / MIGRATION.removeprefix("migrations/")).unlink()
-    error = lnm.plan("--json", wanted=6, **named).json["error"]
+    error = lnm.plan("--json", wanted=6, LNM_BAKED_MIGRATIONS=named).json["error"]
 
     assert error["type"] == "ChecksumError"
     assert f"{MIGRATION} is not in the image" in error["message"]
