@@ -20,7 +20,7 @@ from scripts.errors import InputError
 from scripts.wheelhouse import WHEEL_NAME, Wheel
 
 if TYPE_CHECKING:
-    from spdx_tools.spdx.model import Document, Package, Relationship, SpdxNone
+    from spdx_tools.spdx.model import Document, Package, Relationship, SpdxNoAssertion, SpdxNone
 
 INVENTORY = Path("requirements/packages.json")
 NAMESPACE = "https://stella-ops.org/lnm/spdx"
@@ -147,7 +147,7 @@ def package(component: Component, **more: Any) -> Package:
     )
 
 
-def relationship(source: str, kind: str, target: str | SpdxNone) -> Relationship:
+def relationship(source: str, kind: str, target: str | SpdxNone | SpdxNoAssertion) -> Relationship:
     """One edge, by the name of its type."""
     from spdx_tools.spdx import model
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,7 +21,7 @@ from scripts import canonical, checksums, files, oci, sbom, sbom_files, wheels_l
 from scripts.errors import InputError
 
 if TYPE_CHECKING:
-    from spdx_tools.spdx.model import ExtractedLicensingInfo
+    from spdx_tools.spdx.model import ExtractedLicensingInfo, Relationship
 
 NAME, MIGRATIONS = "lnm-runner", "lnm-migrations"
 ROOT_ID, BASE_ID, MIGRATIONS_ID = (f"SPDXRef-Package-{name}" for name in ("image", "base-image", MIGRATIONS))
@@ -29,6 +29,7 @@ TEXTS = ("architecture", "copyright", "filename", "licence", "name", "purl", "sh
 ALWAYS = ("name", "purl", "version")
 RECORDED = ("filename", "sha256")  # of each package of a base that we made
 OUR_LAYERS = 2  # above those of the base: wheels, migrations
+DEBIANS = "/usr/bin"  # where an interpreter is that Debian packaged
 MAIL = re.compile(r"\s*<[^<>]*>")
 OWN_TEXT = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
 DIGEST = (
@@ -130,13 +131,19 @@ def id_of(item: Mapping[str, Any]) -> str:
     return f"SPDXRef-Package-{type_of(item)}-{re.sub(r'[^A-Za-z0-9.-]', '-', item['name'])}-{unique}"
 
 
+def normal(item: Mapping[str, Any]) -> str:
+    """A package's name as its package URL has it, which for Python is the normalised one (PyPA, «Names and normalization»)."""
+    name = str(item["name"])
+    return re.sub(r"[-_.]+", "-", name).lower() if type_of(item) == "pypi" else name
+
+
 def base_component(item: Mapping[str, Any], layers: Layers, left_out: list[str]) -> sbom.Component:
     """A package of the base."""
     where = f"In {'layer' if len(layers.base) == 1 else 'one of the layers'} {', '.join(layers.base)}."
     without = f" It depends on these too, which are left out of the image: {', '.join(left_out)}." if left_out else ""
     return sbom.Component(
         spdx_id=id_of(item),
-        name=item["name"],
+        name=normal(item),
         version=item["version"],
         supplier=MAIL.sub("", item["supplier"]),
         licence=item["licence"],
@@ -156,13 +163,31 @@ def edges_of(packages: list[dict[str, Any]]) -> tuple[dict[str, list[str]], dict
     return inside, outside
 
 
+def known_dependencies(packages: list[dict[str, Any]], inside: Mapping[str, list[str]]) -> Iterator[Relationship]:
+    """The edges of the base's packages; of what is Python in a base nobody says whether it depends on nothing."""
+    from spdx_tools.spdx.model import SpdxNoAssertion
+
+    unsaid = {id_of(item) for item in packages if type_of(item) != "deb" and not item["depends"]}
+    yield from sbom.dependencies({source: targets for source, targets in inside.items() if source not in unsaid})
+    for source in sorted(unsaid):
+        yield sbom.relationship(source, "DEPENDS_ON", SpdxNoAssertion())
+
+
+def relocked(base: Mapping[str, Any]) -> str:
+    """A sentence where the mirror had other versions than the lock."""
+    told = [
+        f"{item['package']} {item['taken'] or '(none)'} for {item['locked'] or '(none)'}" for item in base.get("relocked", [])
+    ]
+    return f" Not what requirements/debian.lock has: {', '.join(told)}." if told else ""
+
+
 def interpreters(base: Mapping[str, Any]) -> list[str]:
     """The ids of what wheels are run by: Debian's packages of the interpreter and its library, else the base image as a whole.
 
     Raises: InputError where there is neither.
     """
-    program = Path(base["interpreter"]).name
-    wanted = {program, f"{program}-minimal", f"lib{program}-stdlib"}
+    folder, _, program = base["interpreter"].rpartition("/")
+    wanted = {program, f"{program}-minimal", f"lib{program}-stdlib"} if folder == DEBIANS else set()
     found = [id_of(item) for item in base["packages"] if type_of(item) == "deb" and item["name"] in wanted]
     if not found and not is_foreign(base):
         raise InputError(f"base.json: no package of {base['interpreter']}", hint=f"wanted one of {', '.join(sorted(wanted))}")
@@ -175,8 +200,8 @@ def all_of(licences: Iterable[str]) -> str:
     return "NOASSERTION" if {"", "NOASSERTION"} & set(found) else " AND ".join(f"({licence})" for licence in found)
 
 
-def image_component(platform: str, version: str, digest: str, layers: Layers, licence: str) -> sbom.Component:
-    """The image itself."""
+def image_component(platform: str, version: str, digest: str, licence: str, layers: str) -> sbom.Component:
+    """The image itself; `layers` are words on them."""
     return sbom.Component(
         spdx_id=ROOT_ID,
         name=NAME,
@@ -186,7 +211,7 @@ def image_component(platform: str, version: str, digest: str, layers: Layers, li
         sha256=digest.removeprefix("sha256:"),
         filename=f"images/{name_of(platform)}",
         purl=purl(NAME, digest, platform.removeprefix("linux-")),
-        comment=f"The SHA-256 is that of the image's manifest. {layers.comment()}.",
+        comment=f"The SHA-256 is that of the image's manifest. {layers}",
     )
 
 
@@ -225,15 +250,16 @@ def own_texts(components: list[sbom.Component]) -> list[ExtractedLicensingInfo]:
 
     held: dict[str, list[str]] = {}
     for item in components:
+        is_debian = item.purl.startswith("pkg:deb/")
         for identifier in OWN_TEXT.findall(item.licence):
-            held.setdefault(identifier, []).append(item.name)
+            held.setdefault(identifier, []).append(f"/usr/share/doc/{item.name}/copyright" if is_debian else f"with {item.name}")
     return [
         ExtractedLicensingInfo(
             identifier,
-            "The text is in the image: " + ", ".join(f"/usr/share/doc/{name}/copyright" for name in sorted(set(names))),
+            f"The text is in the image: {', '.join(sorted(set(places)))}",
             identifier.removeprefix("LicenseRef-"),
         )
-        for identifier, names in sorted(held.items())
+        for identifier, places in sorted(held.items())
     ]
 
 
@@ -273,7 +299,8 @@ def write(
     below = [base_image(described, layers)] if is_foreign(described) else []
     moved = migrations_component(version, {name: sums[path][1] for path, name in named.items()}, layers)
     held = [*based, *installed, moved]
-    root = image_component(platform, version, digest, layers, all_of(item.licence for item in held))
+    words = f"{layers.comment()}.{relocked(described)}"
+    root = image_component(platform, version, digest, all_of(item.licence for item in held), words)
     run_by = interpreters(described)
     runner = [item.spdx_id for item in installed if item.name == sbom_files.RUNNER]
 
@@ -282,7 +309,7 @@ def write(
     edges += [sbom.relationship(moved.spdx_id, "CONTAINS", entry.spdx_id) for entry in entries]
     edges += [sbom.relationship(root.spdx_id, "DESCENDANT_OF", item.spdx_id) for item in below]
     edges += [sbom.relationship(item.spdx_id, "CONTAINS", other.spdx_id) for item in below for other in based]
-    edges += sbom.dependencies(base_edges)
+    edges += known_dependencies(listed, base_edges)
     edges += sbom.dependencies({source: [*targets, *run_by] for source, targets in wheel_edges.items()})
     edges += sbom.dependencies({moved.spdx_id: runner, **{item.spdx_id: () for item in below}})
 

@@ -18,6 +18,7 @@ EPOCH, PLATFORM = 1764547200, "linux-amd64"
 SITE, MIGRATIONS = "usr/local/lib/python3.11/dist-packages", "opt/lnm/migrations"
 STATUS = "var/lib/dpkg/status.d"
 OS_RELEASE = b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n'
+ODD = "PyYAML"  # in a foreign base, and not normalised
 FOREIGN = "sha256:" + "f" * 64
 DEBIAN: tuple[tuple[str, str, str, list[str], str], ...] = (
     # name, version, source, depends, licence
@@ -98,7 +99,18 @@ def described(*, foreign: bool = False) -> dict[str, Any]:
         "site": f"/{SITE}",
         "packages": packages,
     }
-    return own | {"image": FOREIGN} if foreign else own
+    if not foreign:
+        return own
+    unknown = dict.fromkeys(("copyright", "filename", "sha256", "supplier"), "")
+    theirs = {
+        "name": ODD,
+        "version": "6.0",
+        "purl": f"pkg:pypi/{ODD.lower()}@6.0",
+        "source": ODD,
+        "licence": "MIT",
+        "depends": [],
+    }
+    return own | {"image": FOREIGN, "packages": [*packages, {**unknown, **theirs, "architecture": "any"}]}
 
 
 def metadata(name: str, version: str) -> bytes:
@@ -106,8 +118,14 @@ def metadata(name: str, version: str) -> bytes:
     return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nText with Name: nothing\n".encode()
 
 
-def base_entries() -> dict[str, layer.Entry]:
+def a_file(name: str, version: str) -> layer.Entry:
+    """The METADATA of a wheel as an entry."""
+    return layer.file(metadata(name, version))
+
+
+def base_entries(*, foreign: bool = False) -> dict[str, layer.Entry]:
     """The base layer."""
+    python = {f"{SITE}/{ODD}-6.0.dist-info/METADATA": a_file(ODD, "6.0")} if foreign else {}
     control = {
         f"{STATUS}/{name}": layer.file(
             f"Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\nSource: {source}\n"
@@ -117,7 +135,7 @@ def base_entries() -> dict[str, layer.Entry]:
     }
     sums = {f"{STATUS}/{name}.md5sums": layer.file(b"") for name, *_ in DEBIAN}
     release = {"usr/lib/os-release": layer.file(OS_RELEASE), "etc/os-release": layer.link("../usr/lib/os-release")}
-    return {**control, **sums, **release}
+    return {**control, **sums, **release, **python}
 
 
 def wheel_entries() -> dict[str, layer.Entry]:
@@ -166,10 +184,5 @@ def make(folder: Path, *, foreign: bool = False) -> Small:
     (folder / "packages.json").write_text(json.dumps(known))
     small = Small(kit, folder / "base.json", folder / "packages.json", tuple(wheels))
     baked = {f"{MIGRATIONS}/{path.relative_to(kit / 'migrations')}": layer.file(path.read_bytes()) for path in small.migrations}
-    lay_out(small.image, (base_entries(), wheel_entries(), baked))
+    lay_out(small.image, (base_entries(foreign=foreign), wheel_entries(), baked))
     return small
-
-
-def a_file(name: str, version: str) -> layer.Entry:
-    """The METADATA of a wheel as an entry."""
-    return layer.file(metadata(name, version))
