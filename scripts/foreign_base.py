@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -25,7 +26,7 @@ LAYER_TYPES = ("application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.im
 PYTHON = re.compile(r"(usr/local/bin|usr/bin)/python(3\.(?:11|12|13))")
 SITES = {"usr/local/bin": "site-packages", "usr/bin": "dist-packages"}
 STATUS = re.compile(r"var/lib/dpkg/(status|status\.d/[^/]+(?<!\.md5sums))")
-METADATA = re.compile(r".*/(?:site|dist)-packages/[^/]+\.dist-info/METADATA")
+METADATA = re.compile(r".*\.dist-info/METADATA")
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 DISTRIBUTION = "debian"
 HINT = f"make {VARIABLE} name the folder of an OCI layout with an image for this platform, or unset it"
@@ -120,7 +121,7 @@ def described(one: Mapping[str, str], named: set[str], platform: str) -> dict[st
         "filename": "",
         "licence": "NOASSERTION",
         "name": name,
-        "purl": f"pkg:deb/{DISTRIBUTION}/{name}@{version.replace(':', '%3A').replace('+', '%2B')}?arch={architecture}",
+        "purl": f"pkg:deb/{DISTRIBUTION}/{name}@{urllib.parse.quote(version, safe=':')}?arch={architecture}",
         "sha256": "",
         "source": one.get("Source", name),
         "supplier": re.sub(r"\s*<[^>]*>", "", one.get("Maintainer", "")),
@@ -130,7 +131,10 @@ def described(one: Mapping[str, str], named: set[str], platform: str) -> dict[st
 
 def wheels(found: Mapping[str, bytes]) -> list[dict[str, Any]]:
     """The Python packages that the base has of its own, in the same form («Core metadata specifications»)."""
-    listed = [Deb822(data) for name, data in found.items() if METADATA.fullmatch(name)]
+    listed = [Deb822(data) for name, data in sorted(found.items()) if METADATA.fullmatch(name)]
+    known = {
+        f"pkg:pypi/{re.sub('[-_.]+', '-', one['Name']).lower()}@{one['Version']}": one for one in listed
+    }  # one of each, where somebody bundles what others install
     return [
         {
             "architecture": "any",
@@ -139,13 +143,13 @@ def wheels(found: Mapping[str, bytes]) -> list[dict[str, Any]]:
             "filename": "",
             "licence": one.get("License-Expression", "NOASSERTION"),
             "name": one["Name"],
-            "purl": f"pkg:pypi/{re.sub('[-_.]+', '-', one['Name']).lower()}@{one['Version']}",
+            "purl": purl,
             "sha256": "",
             "source": one["Name"],
             "supplier": one.get("Author", ""),
             "version": one["Version"],
         }
-        for one in sorted(listed, key=lambda one: str(one["Name"]))
+        for purl, one in sorted(known.items())
     ]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+from scripts import oci
 from tests.bench.measure import Command, nothing
 from tests.bench.trees import doit, mirror
 from tests.build.trees import Tree
@@ -19,6 +21,11 @@ MIGRATION = "bundle-layout/migrations/21-101/migration.py"
 TAR = (
     "tar --sort=name --mtime=@$1 --owner=0 --group=0 --numeric-owner --format=posix"
     " --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime --create $2 | pigz -6n -p2 >$3"
+)
+IMAGE = "image:lnm-runner-linux-amd64"
+BUILDAH = (
+    'b="buildah --root $1/store --runroot $1/run --storage-driver vfs"; c=$($b from scratch)'
+    " && $b add -q $c $2 / >$1/said && $b commit -q --timestamp 0 $c built >>$1/said"
 )
 MB_SIZES, TARGET_SIZES, FILE_SIZES = (3, 30, 300), (60, 600, 6000), (30, 300, 3000)
 
@@ -111,6 +118,36 @@ def change_migration(tree: Tree) -> Command:
 def build_all(tree: Tree) -> Command:
     """A build where nothing was built; the wheels were fetched before."""
     return build(tree, "bundle", before=lambda: shutil.rmtree(tree.root / "artifacts"))
+
+
+def one_image(tree: Tree) -> Command:
+    """The image for one platform from its parts, the Debian packages and wheels being there."""
+    parts = [f"image:linux-amd64/{part}" for part in ("base", "base.json", "wheels")]
+    return build(tree, IMAGE, before=forget(tree, *parts, "image:migrations", IMAGE))
+
+
+def changed_image(tree: Tree) -> Command:
+    """The same image after one line more in one migration."""
+    return build(tree, IMAGE, before=lambda: tree.append(MIGRATION, "# one line more\n"))
+
+
+def buildah(tree: Tree) -> Command:
+    """Adds the unpacked image to an empty one and commits that, in a storage of its own."""
+    place = tree.root.with_name("buildah")
+    root = place / "rootfs"
+    if not root.exists():
+        unpack(tree.kit / "images/lnm-runner-linux-amd64", root)
+    return command(
+        tree, "sh", "-c", BUILDAH, "sh", place, root, before=lambda: tree.run("rm", "-rf", place / "store", place / "run")
+    )
+
+
+def unpack(layout: Path, root: Path) -> None:
+    """Unpacks the layers of an image over one another."""
+    (entry,) = oci.read_index(layout)
+    for item in oci.read_document(layout, entry)["layers"]:
+        with tarfile.open(oci.blob(layout, item["digest"])) as packed:
+            packed.extractall(root, filter="fully_trusted")  # noqa: S202 - ours
 
 
 def kit_sbom(tree: Tree) -> Command:
@@ -217,5 +254,30 @@ BENCHES = (
         repeats=(5, 3, 3),
         goal=0.25,
         goal_at=3,
+    ),
+    Bench(
+        "image",
+        one_image,
+        "`doit image:lnm-runner-linux-amd64` from the fetched Debian packages and wheels, SHA-256 and gzip included",
+        buildah,
+        "`buildah from scratch`, `add`, `commit` of the same tree, unpacked before",
+        unit="image",
+        sizes=(1,),
+        repeats=(5,),
+        goal=1.5,
+        goal_at=1,
+        programs=("buildah",),
+    ),
+    Bench(
+        "image-migration",
+        changed_image,
+        "the same after one line more in one migration",
+        one_image,
+        "the same from the fetched packages and wheels",
+        unit="image",
+        sizes=(1,),
+        repeats=(5,),
+        goal=0.25,
+        goal_at=1,
     ),
 )

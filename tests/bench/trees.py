@@ -29,11 +29,20 @@ LISTED = ("layout", "roles", "runner", "wheelhouse", "sbom:lnm-tooling.spdx.json
 """The tasks that make what the kit's SBOM lists."""
 
 
+def dist() -> Path:
+    """Where the build of this checkout has put its kit; LNM_DIST names another one's output folder."""
+    return Path(os.environ.get("LNM_DIST", ROOT / "artifacts/lnm")).resolve()
+
+
 def fetched_wheels() -> Path:
-    """The wheels that the build of this checkout fetched; LNM_DIST names another one's output folder."""
-    dist = Path(os.environ.get("LNM_DIST", ROOT / "artifacts/lnm")).resolve()
+    """The wheels that it fetched."""
     version = (ROOT / "VERSION").read_text(encoding="ascii").strip()
-    return dist / f"concelier-lnm-{version}/runner/wheelhouse"
+    return dist() / f"concelier-lnm-{version}/runner/wheelhouse"
+
+
+def fetched_packages() -> tuple[Path, ...]:
+    """The folders with the Debian packages that it fetched."""
+    return tuple(sorted((dist().parent / ".build/image").glob("*/debs")))
 
 
 def document(chance: random.Random) -> str:
@@ -89,6 +98,8 @@ def sources(yard: Path, place: str) -> Tree:
         shutil.copytree(fetched_wheels(), wheels)
     environment = {k: v for k, v in surroundings(yard / "state", wheels).items() if k != "PYTHONDONTWRITEBYTECODE"}
     version = (ROOT / "VERSION").read_text(encoding="ascii").strip()
+    if place.startswith("image"):
+        environment |= {"LNM_IMAGE": "build", "LNM_FETCHED": os.pathsep.join(map(str, (wheels, *fetched_packages())))}
     tree = Tree(yard / place, version, environment)
     copy_sources(tree.root)
     return tree
@@ -98,7 +109,7 @@ def grown(tree: Tree, unit: str, size: int) -> None:
     """Brings a fresh copy to its size; never makes it smaller than the project is."""
     if unit == "MB":
         add(tree, kit_files(size))
-    else:
+    elif unit != "image":
         known = table(tree)
         made = sum(len(targets) - 1 for targets, _ in known["rows"])  # records apart
         add(tree, small_files(max(0, size - (known["listed"] if unit == "files" else made))))
@@ -114,7 +125,7 @@ def built(yard: Path, unit: str, size: int) -> Tree:
     tree = sources(yard, place)
     grown(tree, unit, size)
     tree.commit()
-    said = tree.doit(*(LISTED if unit == "files" else ("bundle",)))
+    said = tree.doit(*{"files": LISTED, "image": ("image",)}.get(unit, ("bundle",)))
     assert said.code == 0, said.text
     finished.write_text(json.dumps(dict(tree.environment)), encoding="utf-8")
     return tree

@@ -59,7 +59,7 @@ def test_a_base_is_taken_over_as_it_is_and_looked_through(tmp_path: Path, nested
     assert len(files_of(tmp_path / "base")) == len(("index", "oci-layout", "manifest", "config", "lower", "upper"))
     assert [(one["name"], one["version"], one["purl"]) for one in found["packages"]] == [
         ("libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9?arch=amd64"),
-        ("tzdata", "1:2025b+x", "pkg:deb/debian/tzdata@1%3A2025b%2Bx?arch=all"),
+        ("tzdata", "1:2025b+x", "pkg:deb/debian/tzdata@1:2025b%2Bx?arch=all"),
         ("My_Tool", "1.0", "pkg:pypi/my-tool@1.0"),
     ]
     assert (found["packages"][0]["supplier"], found["packages"][1]["depends"]) == ("A", ["libc6"])
