@@ -29,7 +29,8 @@
 #  (14) manifest.json is a canonical Statement about SHA256SUMS and each of its lines, with the right rootHash and version.
 #  (15) The two statements under attestations/ are there; each is signed by a given key and about this rootHash.
 #  (16) Each image has its folder attestations/<image>/, and each such folder its image; signature, provenance and SBOM statement
-#       in it are one given key's and about that image's manifest; every other byte in it follows from these three.
+#       in it are one given key's and about that image's manifest; every other byte in it follows from these three. Where the
+#       parts of manifest.json name an image, they tell this digest, or that it is absent.
 #  Below attestations/ there is nothing else.
 #
 # A file that has one byte form is made anew and compared; nothing is believed because a pattern was found in it. No archiver touches
@@ -954,17 +955,19 @@ END
 
 # Takes the predicate, whose form is known; prints what a person reads of its lists. Whatever it looks for has a bare quotation mark.
 AWK_LISTS='
-function tell(list, shown, text,    item, seen, n, i, id, more) {
+function tell(list, shown, text,    item, seen, n, i, id, more, digest) {
     n = split(text, item, /[}],[{]"/)
     printf "checked: %s:%s", shown, n ? "" : " none"
     for (i = 1; i <= n; i++) {
         more = "\"" item[i]
+        digest = match(more, /"digest":"(sha256:)?[0-9a-f]+"/) ? "sha256:" substr(more, RSTART + RLENGTH - 65, 64) : "absent"
         sub(/^.*"id":"/, "", more)
         id = more
         sub(/".*/, "", id)
         more = substr(more, length(id) + 2)
         if (id in seen) { refused("manifest.json", "its " list " name one thing twice", "wanted each once"); exit }
         seen[id] = 1
+        print id, digest > list
         printf "%s %s", (i > 1 ? "," : ""), id
         if (sub(/^,"migration":"/, "", more)) { sub(/".*/, "", more); printf " ready (%s)", more }
         else if (sub(/^,"reason":"/, "", more)) { sub(/","status":"absent".*/, "", more); printf " absent (%s)", more }
@@ -1133,6 +1136,13 @@ open_image_statement() {
     open_dsse "$name" dsse && check_statement "$name" payload subjects
 }
 
+# Takes the parts of manifest.json, «<id> <digest, or absent>», and the lines about images; refuses what is said of an image and is not so.
+AWK_IMAGE_PARTS='
+part == 1 && index(" " images " ", " " $1 " ") { said[$1] = $2; found[$1] = "absent" }
+part == 2 { found[$3] = substr($4, 1, 71) }
+END { for (id in said) if (said[id] != found[id]) refused("manifest.json", "its part " id " is " said[id], "in the kit it is " found[id]) }
+'
+
 # check_image IMAGE: whether the image, its SBOM and its statements are all there, and are about one another.
 check_image() {
     image=$1 layout=images/$1 folder=attestations/$1
@@ -1198,6 +1208,8 @@ check_attestations() {
     done
     stop_if_refused 5
     [ "$good" -eq 2 ]
+    awk -v images="$IMAGES" "$AWK_NAMES$AWK_IMAGE_PARTS" part=1 parts part=2 images
+    stop_if_refused 5
 }
 
 # --- the whole -------------------------------------------------------------------------------------------------------------------------
@@ -1232,7 +1244,7 @@ main() {
     exec 2>noise
     : >failures
     : >keys
-    for name in first rest files.found folders.found listed.payload; do : >"$name"; done
+    for name in first rest files.found folders.found listed.payload parts; do : >"$name"; done
 
     # stage 0
     case ${#1}:$1 in
