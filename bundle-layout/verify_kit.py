@@ -1554,10 +1554,10 @@ def render_attestations(
 
 def led_to(contents: Contents, file: str, pattern: Pattern[bytes], count: int) -> List[str]:
     """The first things of a kind in a file; whether they are the right ones is seen when all is rendered from them."""
-    found = pattern.findall(contents.kept.get(file, b""))[:count]
+    found = [match.group(1).decode("ascii") for _, match in zip(range(count), pattern.finditer(contents.kept.get(file, b"")))]
     if len(found) < count:
         raise refusal(Kind.STATEMENT, file, "it does not lead to a signature and statements", "docs/kit-format.md has its form")
-    return [text.decode("ascii") for text in found]
+    return found
 
 
 def check_layout(folder: str, index: bytes, blobs: Set[str], sums: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 
 from tests.faults.forge import Kit, kit
 from tests.faults.images import AMD64, Image, hex_of
-from tests.faults.keys import MAIN
+from tests.faults.keys import MAIN, STRANGER
 from tests.faults.verdicts import said_verified
-from tests.faults.verifiers import PY, SH, verify, verify_here
+from tests.faults.verifiers import PY, SH, prepare, run, verify, verify_here, written
 
 SEED = 20261129
 TRUTH = Image(MAIN).files()
@@ -65,3 +66,33 @@ def test_the_image_itself_is_accepted(verifier: str, place: Path) -> None:
     assert len(FORMED) == 17  # index and layout file of both folders, thirteen blobs
 
     assert verify(verifier, place, truth.keys, truth.attest().write_folder(place)).exit == 0
+
+
+BAD = {
+    "signature": Image(MAIN, signers={"S": STRANGER}),
+    "statement": Image(MAIN, lies={"payload 4": lambda payload: payload.replace(b'"sha256":"', b'"sha256":"0', 1)}),
+    "form": Image(MAIN, lies={"13": lambda document: document + b"\n"}),
+    "stranger": Image(STRANGER),
+    "more": None,
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("tool", ["cat", "cmp", "grep", "head", "sed", "tr"])
+@pytest.mark.parametrize("lie", BAD)
+def test_a_silent_tool_makes_no_bad_image_good(lie: str, tool: str, place: Path) -> None:
+    """A program that says nothing and that all went well, in the place of one of the tools of verify.sh."""
+    truth = kit()
+    truth.files |= (BAD[lie] or Image(MAIN)).files()
+    if lie == "more":
+        truth.files[f"attestations/{AMD64}/more"] = b""
+    if lie == "none":
+        truth.files = {name: data for name, data in truth.files.items() if not name.startswith(f"attestations/{AMD64}/")}
+    words = prepare(place, SH, truth.keys, truth.attest().write_folder(place))
+    (place / "bin").mkdir()
+    written(place / "bin" / tool, b"#!/bin/sh\nexit 0\n").chmod(0o755)
+
+    outcome = run(["env", f"PATH={place}/bin:{os.environ['PATH']}", *words], place)
+
+    assert outcome.exit != 0, outcome
+    assert not said_verified(outcome)
