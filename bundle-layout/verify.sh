@@ -29,14 +29,15 @@
 #  (14) manifest.json is a canonical Statement about SHA256SUMS and each of its lines, with the right rootHash and version.
 #  (15) The two statements under attestations/ are there; each is signed by a given key and about this rootHash.
 #  (16) Each image has its folder attestations/<image>/, and each such folder its image; signature, provenance and SBOM statement
-#       in it are one given key's and about that image's manifest; every other byte in it follows from these three.
+#       in it are one given key's and about that image's manifest; every other byte in it follows from these three. Where the
+#       parts of manifest.json name an image, they tell this digest, or that it is absent.
 #  Below attestations/ there is nothing else.
 #
 # A file that has one byte form is made anew and compared; nothing is believed because a pattern was found in it. No archiver touches
 # the tarball: its headers are read here, and files are cut out of it by dd into a private folder that is gone at the end. Nothing of
 # the kit is run and no connection is opened. What it does not do: judge versions against an earlier kit, look at what is inside
-# wheels or the layers of an image, notice that somebody changes a folder while it is read, tell two gzip members from one where the first unpacks
-# to a multiple of 4 GiB, or check identity (keyless) signatures; that is `lnm kit verify`.
+# wheels or the layers of an image, notice that somebody changes a folder while it is read, tell two gzip members from one where the
+# first unpacks to a multiple of 4 GiB, or check identity (keyless) signatures; that is `lnm kit verify`.
 
 # shellcheck disable=SC2016 # awk programs stand in single quotes: their dollars are awk's
 set -eu
@@ -58,7 +59,11 @@ PROVENANCE_TYPE=https://slsa.dev/provenance/v1
 SPDX_TYPE=https://spdx.dev/Document
 IMAGES='lnm-runner-linux-amd64 lnm-runner-linux-arm64'
 IMAGE_NAME=stella-ops.org/concelier/lnm-runner
-OCI=application/vnd.oci.image
+MANIFEST=application/vnd.oci.image.manifest.v1+json
+INDEX=application/vnd.oci.image.index.v1+json
+COSIGN=dev.cosignproject.cosign/
+REF_NAME='"org.opencontainers.image.ref.name":'
+NO_TIME=0001-01-01T00:00:00Z
 DIGEST='sha256:[0-9a-f]\{64\}'
 BUNDLE=application/vnd.dev.sigstore.bundle.v0.3+json
 MEDIA_TYPE="\"mediaType\":\"$BUNDLE\""
@@ -954,17 +959,19 @@ END
 
 # Takes the predicate, whose form is known; prints what a person reads of its lists. Whatever it looks for has a bare quotation mark.
 AWK_LISTS='
-function tell(list, shown, text,    item, seen, n, i, id, more) {
+function tell(list, shown, text,    item, seen, n, i, id, more, digest) {
     n = split(text, item, /[}],[{]"/)
     printf "checked: %s:%s", shown, n ? "" : " none"
     for (i = 1; i <= n; i++) {
         more = "\"" item[i]
+        digest = match(more, /"digest":"(sha256:)?[0-9a-f]+"/) ? "sha256:" substr(more, RSTART + RLENGTH - 65, 64) : "absent"
         sub(/^.*"id":"/, "", more)
         id = more
         sub(/".*/, "", id)
         more = substr(more, length(id) + 2)
         if (id in seen) { refused("manifest.json", "its " list " name one thing twice", "wanted each once"); exit }
         seen[id] = 1
+        print id, digest > list
         printf "%s %s", (i > 1 ? "," : ""), id
         if (sub(/^,"migration":"/, "", more)) { sub(/".*/, "", more); printf " ready (%s)", more }
         else if (sub(/^,"reason":"/, "", more)) { sub(/","status":"absent".*/, "", more); printf " absent (%s)", more }
@@ -1023,8 +1030,8 @@ check_sbom() {
 
 # --- stage 5: rule (16); the numbers are those of docs/kit-format.md -------------------------------------------------------------------
 
-# values_in FILE MEMBER FORM: the texts of that form that a member has in an OCI document, one a line. They are believed when all of the
-# document has been made from them.
+# values_in FILE MEMBER FORM: the texts of that form that a member has in an OCI document, one a line; they are believed when the
+# document has been made from them and is the same.
 values_in() {
     tr '\000,{}' '?\n\n\n' <"$1" | sed -n "s,^\"$2\":\"\\($3\\)\"\$,\\1,p"
 }
@@ -1044,20 +1051,21 @@ blob() {
 
 # manifest BEFORE CONFIG LAYERS AFTER: a manifest, as a blob; BEFORE and AFTER are its further members.
 manifest() {
-    printf '{%s"config":{%s},"layers":[%s],"mediaType":"%s","schemaVersion":2%s}' "$1" "$2" "$3" "$OCI.manifest.v1+json" "$4" >document
-    blob document "$OCI.manifest.v1+json"
+    printf '{%s"config":{%s},"layers":[%s],"mediaType":"%s","schemaVersion":2%s}' "$1" "$2" "$3" "$MANIFEST" "$4" >document &&
+        blob document "$MANIFEST"
 }
 
 # index DESCRIPTORS: an index, into the file `document`.
 index() {
-    printf '{"manifests":[%s],"mediaType":"%s","schemaVersion":2}' "$1" "$OCI.index.v1+json" >document
+    printf '{"manifests":[%s],"mediaType":"%s","schemaVersion":2}' "$1" "$INDEX" >document
 }
 
 # legacy HISTORY DIGESTS LAYERS: what cosign 2 reads: a manifest that passes for that of an image (2 and 3, 6 and 7).
 legacy() {
-    printf '{"architecture":"","config":{},"created":"0001-01-01T00:00:00Z","history":[%s],"os":"","rootfs":{"diff_ids":[%s],' "$1" "$2" >document
-    printf '"type":"layers"}}' >>document
-    blob document "$OCI.config.v1+json" && manifest '' "$at" "$3" ''
+    {
+        printf '{"architecture":"","config":{},"created":"%s","history":[%s],"os":"",' "$NO_TIME" "$1" &&
+            printf '"rootfs":{"diff_ids":[%s],"type":"layers"}}' "$2"
+    } >document && blob document application/vnd.oci.image.config.v1+json && manifest '' "$at" "$3" ''
 }
 
 # Takes what was made, «<sha256> <name>», and the lines of SHA256SUMS.
@@ -1089,21 +1097,21 @@ close_layout() {
 
 # described ANNOTATIONS: the descriptor of the image in an index, with its names and a further annotation between them.
 described() {
-    printf '{"annotations":{"io.containerd.image.name":"%s:%s",%s"org.opencontainers.image.ref.name":"%s"},' "$IMAGE_NAME" "$version" "$1" "$version"
+    printf '{"annotations":{"io.containerd.image.name":"%s:%s",%s%s"%s"},' "$IMAGE_NAME" "$version" "$1" "$REF_NAME" "$version"
     printf '"digest":"sha256:%s","mediaType":"%s","platform":{"architecture":"%s","os":"linux"},"size":%s}' \
-        "$image_hex" "$OCI.manifest.v1+json" "${image##*-}" "$image_size"
+        "$image_hex" "$MANIFEST" "${image##*-}" "$image_size"
 }
 
 # render_attestations: makes all of attestations/<image>/ but its index from the image, sig64, statement.1, statement.2, the key that
 # was found and created_at; sets the `entries` of that index.
 render_attestations() {
     : >made
-    once='{"created":"0001-01-01T00:00:00Z"}' signature='"dev.cosignproject.cosign/signature":' ref='"org.opencontainers.image.ref.name":'
-    subject="{\"digest\":\"sha256:$image_hex\",\"mediaType\":\"$OCI.manifest.v1+json\",\"size\":$image_size}"
+    once="{\"created\":\"$NO_TIME\"}" signature="\"${COSIGN}signature\":"
+    subject="{\"digest\":\"sha256:$image_hex\",\"mediaType\":\"$MANIFEST\",\"size\":$image_size}"
     blob simple application/vnd.dev.cosign.simplesigning.v1+json || return # 1
     legacy "$once" "\"sha256:$hex\"" "{\"annotations\":{$signature\"$sig64\"},$at}" || return # 2, 3
-    entries="$(described '"kind":"dev.cosignproject.cosign/image",')"
-    entries="$entries,{\"annotations\":{\"kind\":\"dev.cosignproject.cosign/sigs\",$ref\"sha256-$image_hex.sig\"},$at}"
+    entries=$(described "\"kind\":\"${COSIGN}image\",")
+    entries="$entries,{\"annotations\":{\"kind\":\"${COSIGN}sigs\",$REF_NAME\"sha256-$image_hex.sig\"},$at}"
     printf '{}' >document && blob document application/vnd.oci.empty.v1+json || return # 8
     empty=$at digests='' layers='' referrers='' comma=''
     for type in "$PROVENANCE_TYPE" "$SPDX_TYPE"; do
@@ -1118,9 +1126,9 @@ render_attestations() {
         referrers="$referrers$comma{$notes$at}" comma=,
     done
     legacy "$once,$once" "$digests" "$layers" || return # 6, 7
-    entries="$entries,{\"annotations\":{\"kind\":\"dev.cosignproject.cosign/atts\",$ref\"sha256-$image_hex.att\"},$at}"
-    index "$referrers" && blob document "$OCI.index.v1+json" || return # 13
-    entries="$entries,{\"annotations\":{$ref\"sha256-$image_hex\"},$at},$referrers"
+    entries="$entries,{\"annotations\":{\"kind\":\"${COSIGN}atts\",$REF_NAME\"sha256-$image_hex.att\"},$at}"
+    index "$referrers" && blob document "$INDEX" || return # 13
+    entries="$entries,{\"annotations\":{$REF_NAME\"sha256-$image_hex\"},$at},$referrers"
 }
 
 # open_image_statement NUMBER TYPE: whether the statement that stands there in `led` is of that type and about the image; leaves a copy,
@@ -1133,10 +1141,31 @@ open_image_statement() {
     open_dsse "$name" dsse && check_statement "$name" payload subjects
 }
 
-# check_image IMAGE: whether the image, its SBOM and its statements are all there, and are about one another.
+# Takes the parts of manifest.json, «<id> <digest, or absent>», and the lines about images; refuses a part that is not so.
+AWK_IMAGE_PARTS='
+part == 1 && index(" " images " ", " " $1 " ") { said[$1] = $2; found[$1] = "absent" }
+part == 2 { found[$3] = substr($4, 1, 71) }
+END {
+    for (id in said) if (said[id] != found[id])
+        refused("manifest.json", "its part " id " is " said[id], "in the kit it is " found[id])
+}
+'
+
+# Takes the lines of SHA256SUMS; prints the images of which something is there that must not be there alone.
+AWK_WITH_IMAGES='
+BEGIN { n = split(images, image, " ") }
+{
+    for (i = 1; i <= n; i++)
+        if (index($2, "attestations/" image[i] "/") == 1 || $2 == "images/" image[i] "/index.json" || $2 == "sbom/" image[i] ".spdx.json")
+            there[i] = 1
+}
+END { for (i = 1; i <= n; i++) if (i in there) print image[i] }
+'
+
+# check_image: whether the image, its SBOM and its statements are all there, and are about one another.
 check_image() {
-    image=$1 layout=images/$1 folder=attestations/$1
-    for name in "$layout/index.json" "$folder/index.json" "sbom/$1.spdx.json"; do
+    layout=images/$image folder=attestations/$image sbom=sbom/$image.spdx.json
+    for name in "$layout/index.json" "$folder/index.json" "$sbom"; do
         [ -f "$root/$name" ] || fault "$name" 'not in the kit' "an image has its statements and SBOM, and they have $layout" || return
     done
     values_in "$root/$folder/index.json" digest "$DIGEST" >led
@@ -1150,18 +1179,21 @@ check_image() {
     close_layout "$(described '')" || return
 
     [ -f "$root/$signatures" ] || no_lead "$folder/index.json" || return
-    values_in "$root/$signatures" 'dev\.cosignproject\.cosign/signature' '[A-Za-z0-9+/=]*' | head -n 1 | head -c 200 | tr -d '\n' >image.b64
+    values_in "$root/$signatures" "${COSIGN}signature" '[A-Za-z0-9+/=]*' | head -c 200 | head -n 1 | tr -d '\n' >image.b64
     [ -s image.b64 ] || no_lead "$signatures" || return
     [ -f "$root/$statements" ] || no_lead "$folder/index.json" || return
     values_in "$root/$statements" digest "$DIGEST" >led
     open_image_statement 1 "$PROVENANCE_TYPE" || return
     image_key=$key_fingerprint
-    open_image_statement 2 "$SPDX_TYPE" && check_sbom "$name" "sbom/$1.spdx.json" || return
-    [ "$key_fingerprint" = "$image_key" ] || fault "$name" "signed by $(key_name)" "wanted the key of the provenance, $image_key" || return
+    open_image_statement 2 "$SPDX_TYPE" && check_sbom "$name" "$sbom" || return
+    [ "$key_fingerprint" = "$image_key" ] ||
+        fault "$name" "signed by $(key_name)" "wanted the key of the provenance, $image_key" || return
     decode image.b64 sig
     sig64=$(b64_of sig)
-    printf '{"critical":{"identity":{"docker-reference":"%s"},"image":{"docker-manifest-digest":"sha256:%s"},' "$IMAGE_NAME" "$image_hex" >simple
-    printf '"type":"cosign container image signature"},"optional":null}' >>simple
+    {
+        printf '{"critical":{"identity":{"docker-reference":"%s"},"image":{"docker-manifest-digest":' "$IMAGE_NAME" &&
+            printf '"sha256:%s"},"type":"cosign container image signature"},"optional":null}' "$image_hex"
+    } >simple || return
     { [ "$sig64" = "$(cat image.b64)" ] && verifies sig simple; } ||
         fault "$signatures" "its signature does not verify over image $image sha256:$image_hex" "wanted one by $(key_name)" || return
     layout=$folder
@@ -1189,15 +1221,16 @@ check_attestations() {
             good=$((good + 1))
         fi
     done
-    : >images
-    for image in $IMAGES; do
-        if grep -q -e " attestations/$image/" -e " images/$image/index\.json\$" -e " sbom/$image\.spdx\.json\$" listed; then
-            good=$((good - 1))
-            check_image "$image" && good=$((good + 1))
-        fi
-    done
+    awk -v images="$IMAGES" "$AWK_WITH_IMAGES" listed >with_images
+    due=2
+    while read -r image; do
+        due=$((due + 1))
+        ! check_image || good=$((good + 1))
+    done <with_images
     stop_if_refused 5
-    [ "$good" -eq 2 ]
+    [ "$good" -eq "$due" ]
+    awk -v images="$IMAGES" "$AWK_NAMES$AWK_IMAGE_PARTS" part=1 parts part=2 images
+    stop_if_refused 5
 }
 
 # --- the whole -------------------------------------------------------------------------------------------------------------------------
@@ -1232,7 +1265,7 @@ main() {
     exec 2>noise
     : >failures
     : >keys
-    for name in first rest files.found folders.found listed.payload; do : >"$name"; done
+    for name in first rest files.found folders.found listed.payload parts images; do : >"$name"; done
 
     # stage 0
     case ${#1}:$1 in

@@ -35,7 +35,8 @@ v1, DSSE 1.0 (protocol.md: PAE), Sigstore bundle v0.3, RFC 4648 section 4, RFC 8
  (14) manifest.json is a canonical Statement about SHA256SUMS and each of its lines, with the right rootHash and version.
  (15) The two statements under attestations/ are there; each is signed by a given key and about this rootHash.
  (16) Each image has its folder attestations/<image>/, and each such folder its image; signature, provenance and SBOM statement
-      in it are one given key's and about that image's manifest; every other byte in it follows from these three.
+      in it are one given key's and about that image's manifest; every other byte in it follows from these three. Where the
+      parts of manifest.json name an image, they tell this digest, or that it is absent.
  Below attestations/ there is nothing else.
 
 Nothing is parsed as JSON before its signature was verified. What it does not do: compare the version with an earlier kit's,
@@ -1553,10 +1554,10 @@ def render_attestations(
 
 def led_to(contents: Contents, file: str, pattern: Pattern[bytes], count: int) -> List[str]:
     """The first things of a kind in a file; whether they are the right ones is seen when all is rendered from them."""
-    found = pattern.findall(contents.kept.get(file, b""))[:count]
+    found = [match.group(1).decode("ascii") for _, match in zip(range(count), pattern.finditer(contents.kept.get(file, b"")))]
     if len(found) < count:
         raise refusal(Kind.STATEMENT, file, "it does not lead to a signature and statements", "docs/kit-format.md has its form")
-    return [text.decode("ascii") for text in found]
+    return found
 
 
 def check_layout(folder: str, index: bytes, blobs: Set[str], sums: Mapping[str, str]) -> None:
@@ -1574,6 +1575,16 @@ def check_layout(folder: str, index: bytes, blobs: Set[str], sums: Mapping[str, 
             failures.append(Failure(Kind.STATEMENT, name, "its bytes are others", "docs/kit-format.md has its one form"))
     if failures:
         raise Refused(*failures)
+
+
+def check_image_parts(manifest: Manifest, images: Sequence[Image]) -> None:
+    """(16) What manifest.json says of images is so."""
+    found = {image.image: image.digest for image in images}
+    for part in manifest.parts:
+        said = None if part.digest is None else "sha256:" + part.digest[-64:]
+        if part.id in IMAGES and said != found.get(part.id):
+            wanted = f"the kit has {found.get(part.id, 'no such image')}"
+            raise refusal(Kind.STATEMENT, MANIFEST, f"its part {part.id} is {said or part.status}", wanted)
 
 
 def check_image_statement(file: str, payload: bytes, statement_type: str, image: Image, sums: Mapping[str, str]) -> None:
@@ -1709,6 +1720,7 @@ def check_attestations(
             failures += refused.failures
     if failures:
         raise Refused(*failures)
+    check_image_parts(manifest, images)
     return tuple(names), tuple(images)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -16,7 +17,7 @@ from typing import Literal
 
 from tests.faults import names
 from tests.faults.forge import PROVENANCE, README, SBOM, Json, Kit, canonical, dsse, is_envelope, kit, line, provenance
-from tests.faults.images import ARM64, Image, text
+from tests.faults.images import AMD64, ARM64, Image, text
 from tests.faults.keys import EDDY, EDDY_SECOND, MAIN, P256_ORDER, SECOND, STRANGER, Key, der_integer, der_signature
 from tests.faults.rawtar import END, GNU, Member, archive, gnu_long_name, gzipped, pax, pax_path, record
 from tests.faults.registry import FOLDER, TARBALL, Told
@@ -348,6 +349,25 @@ def image_with_large_statements(truth: Kit) -> Kit:
     files = [{"SPDXID": f"SPDXRef-{number}", "fileName": f"./usr/lib/{number:060}"} for number in range(4000)]
     spdx = text({"files": files, "spdxVersion": "SPDX-2.3"})
     return with_images(truth, Image(MAIN, sbom=spdx, x=spdx), Image(MAIN, ARM64, sbom=spdx, x=spdx))
+
+
+@kit_control()
+def images_that_the_manifest_names(truth: Kit) -> None:
+    """By their digests, in both forms; a delivery's name is no image's."""
+    rows = []
+    for image, prefix in ((Image(MAIN), "sha256:"), (Image(MAIN, ARM64), "")):
+        with_images(truth, image)
+        (item,) = json.loads(truth.files[f"images/{image.name}/index.json"])["manifests"]
+        rows.append({"digest": prefix + item["digest"][-64:], "id": image.name, "status": "ready"})
+    delivery = {"id": AMD64, "reason": 'an "id" of an image, "digest":"0"', "status": "absent"}
+    truth.state_with(lambda statement: statement["predicate"].update(parts=rows, deliveries=[delivery]))
+
+
+@kit_control(only=FOLDER)
+def image_that_the_manifest_calls_absent(truth: Kit) -> None:
+    with_images(truth, Image(MAIN))
+    absent = {"id": ARM64, "reason": "not in this version", "status": "absent"}
+    truth.state_with(lambda statement: statement["predicate"].update(parts=[absent]))
 
 
 @kit_control(only=TARBALL)

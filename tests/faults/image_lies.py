@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.faults.checksum_lies import exactly
-from tests.faults.forge import Json, Kit, line
+from tests.faults.forge import MANIFEST, Json, Kit, line
 from tests.faults.images import AMD64, ARM64, NAME, SLSA, Image, TextChange, b64, dsse, hex_of, sbom, text
 from tests.faults.keys import MAIN, SECOND, STRANGER
 from tests.faults.registry import instead, kit_lie
@@ -471,3 +471,26 @@ def _former(truth: Kit) -> Kit:
     truth.version = "2026.9.2"
     truth.root = "concelier-lnm-2026.9.2"
     return with_image(truth, Image(MAIN))
+
+
+# -- what the manifest says of images
+
+
+def _said(parts: list[Json], truth: Kit) -> None:
+    with_image(truth, Image(MAIN))
+    truth.state_with(lambda statement: statement["predicate"].update(parts=parts))
+
+
+for _lie, _part in {
+    "of_another_digest": {"digest": "sha256:" + "0" * 64, "id": AMD64, "status": "ready"},
+    "of_the_config": {"digest": _blob("config")[-64:], "id": AMD64, "status": "ready"},
+    "absent": {"id": AMD64, "reason": "not in this version", "status": "absent"},
+    "of_another_platform_alone": {"digest": _blob("manifest")[-64:], "id": ARM64, "status": "ready"},
+}.items():
+    kit_lie("T2", 5, exactly(MANIFEST), name=f"image_in_the_manifest_{_lie}", only="folder")(partial(_said, [_part]))
+
+
+@kit_lie("T2", 5, exactly(MANIFEST), name="image_in_the_manifest_alone", only="tarball")
+def _said_alone(truth: Kit) -> None:
+    part = {"digest": "sha256:" + _blob("manifest")[-64:], "id": AMD64, "status": "ready"}
+    truth.state_with(lambda statement: statement["predicate"].update(parts=[part]))

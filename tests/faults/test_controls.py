@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from tests.faults.checksum_lies import SIGNATURE
 from tests.faults.controls import CONTROLS, Control
 from tests.faults.forge import README, Kit, kit
+from tests.faults.images import AMD64, ARM64, Image
+from tests.faults.keys import MAIN
 from tests.faults.verdicts import accepted, complaints
 from tests.faults.verifiers import ALL, BOTH, PATIENCE_S, PY, SH, VERIFY_SH, Outcome, environment, prepare, run, verify
 
@@ -47,6 +50,21 @@ def test_last_line_tells_version_and_root_hash(verifier: str, place: Path) -> No
     outcome = verify(verifier, place, truth.keys, truth.write_tarball(place))
 
     assert outcome.stdout.splitlines()[-1] == f"verified: concelier-lnm-{truth.version} rootHash {truth.root_hash}"
+
+
+@pytest.mark.parametrize("name", [AMD64, ARM64])
+def test_both_verifiers_say_the_same_of_an_image(name: str, place: Path) -> None:
+    truth = kit()
+    truth.files |= Image(MAIN, name).files()
+    path = truth.attest().write_tarball(place)
+    (item,) = json.loads(truth.files[f"images/{name}/index.json"])["manifests"]
+    wanted = f"checked: image {name} {item['digest']}: signature, provenance and SBOM statement are about it"
+
+    told = [verify(verifier, place, truth.keys, path).stdout.splitlines() for verifier in BOTH]
+    in_json = json.loads(run([*prepare(place, PY, truth.keys, path), "--json"], place).stdout)
+
+    assert [[line for line in lines if " image " in line and "part" not in line] for lines in told] == [[wanted], [wanted]]
+    assert in_json["images"] == [{"image": name, "digest": item["digest"]}]
 
 
 SURROUNDINGS = {

@@ -40,7 +40,7 @@ def test_folder_is_read(root: Path) -> None:
     found = vk.read_kit(str(root))
 
     assert found.names == set(made.files)
-    assert set(found.kept) == {name for name in made.files if vk.is_kept(name)}
+    assert set(found.kept) == {name for name in made.files if vk.is_kept(name, len(made.files[name]))}
     assert found.version is None
     assert found.digests(found.names) == {name: vk.sha256_hex((root / name).read_bytes()) for name in made.files}
 
@@ -247,3 +247,20 @@ def test_mode_is_not_looked_at_where_it_is_made_up(monkeypatch: pytest.MonkeyPat
     assert vk.entry_fault(info) is not None
     monkeypatch.setattr(vk.os, "name", "nt")
     assert vk.entry_fault(info) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kept"),
+    [
+        ("attestations/lnm-runner-linux-amd64/index.json", 1 << 20, True),
+        ("attestations/lnm-runner-linux-arm64/blobs/sha256/0", 1 << 20, True),
+        ("attestations/lnm-runner-linux-s390x/index.json", 1, False),
+        ("attestations/lnm-runner-linux-amd64", 1, False),
+        ("images/lnm-runner-linux-amd64/blobs/sha256/0", 64 << 10, True),
+        ("images/lnm-runner-linux-amd64/blobs/sha256/0", (64 << 10) + 1, False),
+        ("images/lnm-runner-linux-s390x/blobs/sha256/0", 1, False),
+        ("images/lnm-runner-linux-amd64/index.json", 1, False),
+    ],
+)
+def test_of_an_image_statements_and_what_may_be_its_manifest_are_held_in_memory(name: str, size: int, *, kept: bool) -> None:
+    assert vk.is_kept(name, size) is kept
