@@ -177,7 +177,8 @@ def base_rows(base: image_base.Base) -> Iterator[Artefact]:
     )
     debs: dict[str, Reads] = {"debs": work / "debs" / debian.EFFECTIVE}
     yield layout(debian_base.write, debs, {"architecture": base.architecture, "epoch": EPOCH})
-    yield facts(debian_facts.write, {**debs, "lock": debian.LOCK}, {"architecture": base.architecture})
+    known = {**debs, "base": work / "base" / oci.INDEX_FILE, "lock": debian.LOCK}
+    yield facts(debian_facts.write, known, {"architecture": base.architecture})
 
 
 def image_rows(base: image_base.Base) -> Iterator[Artefact]:

@@ -1,25 +1,28 @@
 """Makes `base.json`: what is known of the base of the image, and of each Debian package in it, for the SBOM and the other layers.
 
-Canonical JSON; what of the packages is in the image is read as scripts/debian_base.py puts it there. Formats: deb-control(5);
-purl-spec, type deb; SPDX 2.3 expressions (scripts/debian_licences.py).
+Canonical JSON; what the packages say of themselves is read from the layer that scripts/debian_base.py has made of them. Formats:
+deb-control(5); purl-spec, type deb; SPDX 2.3 expressions (scripts/debian_licences.py).
 """
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from debian.deb822 import Packages
 
-from scripts import canonical, debian, debian_base, debian_licences, layer
+from scripts import canonical, debian, debian_base, debian_licences, layer, oci
 from scripts.debian import Deb
 from scripts.errors import InputError
 
 INTERPRETER = f"/usr/bin/python{debian_base.PYTHON}"
 SITE = f"/usr/local/lib/python{debian_base.PYTHON}/dist-packages"
 ADDRESS = re.compile(r"\s*<[^>]*>\s*$")
+TELLS = re.compile(rf"{debian_base.STATUS}/[^/]+|usr/share/doc/[^/]+/copyright")
 
 
 def paragraph(entries: layer.Entries, deb: Deb) -> Packages:
@@ -111,9 +114,22 @@ def render(debs: Iterable[Deb], entries: layer.Entries, architecture: str, reloc
     )
 
 
-def write(out: BinaryIO, *, debs: Path, lock: Path, architecture: str) -> None:
-    """Writes base.json; `debs` is the lock of a folder of packages for one architecture, `lock` the one that was wanted."""
-    entries = debian_base.entries(debian_base.checked(debs))
+def told_by(base: Path) -> layer.Entries:
+    """Of the layer of a base, by the index of its layout: what is told of packages, and links, which lead from one to another."""
+    (item,) = oci.read_index(base.parent)
+    (packed,) = oci.read_document(base.parent, item)["layers"]
+    found: dict[str, layer.Entry] = {}
+    with tarfile.open(fileobj=io.BytesIO(oci.read_blob(base.parent, packed)), mode="r|gz") as members:
+        for member in members:
+            if member.issym():
+                found[member.name] = layer.link(member.linkname)
+            elif TELLS.fullmatch(member.name) and (content := members.extractfile(member)):
+                found[member.name] = layer.file(content.read())
+    return found
+
+
+def write(out: BinaryIO, *, debs: Path, base: Path, lock: Path, architecture: str) -> None:
+    """Writes base.json; `debs` is the lock of the packages that `base`, a layout's index, is made of, `lock` the wanted one."""
     taken = debian.read_lock(debs)
     wanted = debian.of(architecture, debian.read_lock(lock), lock)
-    out.write(render(taken, entries, architecture, debian.changes(architecture, wanted, taken)))
+    out.write(render(taken, told_by(base), architecture, debian.changes(architecture, wanted, taken)))

@@ -39,6 +39,21 @@ def build_baseline(place: Workplace) -> Seen:
     return baseline
 
 
+def compared_with(place: Workplace, variation: Variation, baseline: Seen) -> Seen:
+    """What a variation is compared with: the baseline, or one that goes without the same.
+
+    Raises: BuildFailedError.
+    """
+    if not variation.without:
+        return baseline
+    key = tuple(sorted(variation.without.items()))
+    if key not in place.baselines:
+        tree = place.lay()
+        place.build(tree, without=variation.without)
+        place.baselines[key] = compare.look(place.keep(tree))
+    return place.baselines[key]
+
+
 def fetched(tree: Path) -> tuple[Path, ...]:
     """The folders of a tree that hold what its build fetched: wheels, and Debian packages."""
     return tuple(sorted([*(tree / DIST).glob("concelier-lnm-*/runner/wheelhouse"), *(tree / WORK).glob("image/*/debs")]))
@@ -80,9 +95,9 @@ def judge(place: Workplace, baseline: Seen, variation: Variation) -> tuple[Findi
     try:
         if variation.python:
             python = make_environment(tree, python, place.environment)
-        place.build(tree, variation.factors, python)
+        place.build(tree, variation.factors, python, without=variation.without)
         tree = place.keep(tree)
-        other = compare.look(tree)
+        other, baseline = compare.look(tree), compared_with(place, variation, baseline)
         blames = compare.blamed(baseline, other, same_python=not variation.python)
         if not blames:
             return Finding(variation.name, PASSED, variation.words, agreement(baseline, other, variation)), []

@@ -18,6 +18,9 @@ LONG_FOLDER = (
     f"a long name {'d' * 150}"  # in ASCII: pip itself falls over others where Python does without UTF-8, as LC_ALL has it
 )
 HOURS_LATER = 401 * 24 + 7  # another year, another day of the week, another time of day
+NO_IMAGE = {
+    "LNM_IMAGE": "none"
+}  # an emulated CPU takes half a minute for Debian's packages; tests/build/test_layer.py has layers
 PYTHONS = ("3.11", "3.12", "3.13")  # pyproject.toml: requires-python, and what decisions §8 promises
 OTHER_DISK = Path("/dev/shm")  # noqa: S108 - tmpfs: it lists a folder newest first, where ext4 lists it by a hash of the names
 
@@ -45,6 +48,8 @@ class Variation:
     factors: tuple[Factor, ...] = ()
     python: str = ""
     """The minor version of another Python; empty: the one that runs this."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """Variables that leave something out of this build, and of the one that it is compared with."""
 
     def obstacle(self) -> str:
         """Why a CPU model cannot be varied here; the factors of the others were looked at one by one."""
@@ -94,7 +99,7 @@ def variations(factors: Iterable[Factor], wanted: Iterable[str]) -> Iterator[Var
         yield Variation("everything", ", ".join(factor.name for factor in together), together)
     if "cpu-features" in wanted:
         for factor in CPU_FEATURES:
-            yield Variation(f"cpu-features {factor.before[-1]}", factor.words, (factor,))
+            yield Variation(f"cpu-features {factor.before[-1]}", f"{factor.words}; no image", (factor,), without=NO_IMAGE)
     if "python" in wanted:
         for python in PYTHONS:
             if python != running():

@@ -8,13 +8,14 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import store
 from scripts.errors import InputError, KitError, ToolError
+from scripts.repro.compare import Seen
 from scripts.repro.variations import LONG_FOLDER, OTHER_DISK, Factor
 
 NEVER_SOURCES = (
@@ -63,6 +64,8 @@ class Workplace:
     """Of every build, and of what is installed."""
     stores: tuple[Path, ...] = ()
     """Folders with what builds fetch (scripts/store.py), so that one of them does it for all."""
+    baselines: dict[tuple[tuple[str, str], ...], Seen] = field(default_factory=dict)
+    """Builds with nothing varied that go without something, by the variables that leave it out."""
     kept: int = 0
 
     def lay(self, factors: Iterable[Factor] = ()) -> Path:
@@ -81,13 +84,21 @@ class Workplace:
         copy_git(self.snapshot / ".git", tree / ".git")
         return tree
 
-    def build(self, tree: Path, factors: Iterable[Factor] = (), python: str = sys.executable, target: str = "bundle") -> None:
-        """Runs a build in a tree that was laid.
+    def build(
+        self,
+        tree: Path,
+        factors: Iterable[Factor] = (),
+        python: str = sys.executable,
+        target: str = "bundle",
+        without: Mapping[str, str] | None = None,
+    ) -> None:
+        """Runs a build in a tree that was laid; `without` are variables that leave something out.
 
         Raises: BuildFailedError with the last lines that it said.
         """
         factors = tuple(factors)
         environment = self.environment | {key: value for factor in factors for key, value in factor.environment.items()}
+        environment |= without or {}
         if self.stores:
             environment |= {store.VARIABLE: os.pathsep.join(map(str, self.stores))}
         umask = next((factor.umask for factor in factors if factor.umask is not None), PLAIN_UMASK)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from spdx_tools.common.spdx_licensing import spdx_licensing
 
-from scripts import debian, debian_facts, debian_licences
+from scripts import debian, debian_base, debian_facts, debian_licences
 from scripts.debian import Deb
 from scripts.errors import InputError
 from tests.build.small_debs import COPYRIGHT, lock, make, other
@@ -24,7 +24,9 @@ def facts(folder: Path, *debs: Deb, wanted: tuple[Deb, ...] = ()) -> dict[str, A
     """base.json of small packages; `wanted` is what was locked, where that is something else."""
     out = io.BytesIO()
     locked = lock(folder, wanted or debs, "locked")
-    debian_facts.write(out, debs=lock(folder, debs), lock=locked, architecture="amd64")
+    taken, base = lock(folder, debs), folder / "base"
+    debian_base.write(base, debs=taken, architecture="amd64", epoch=0)
+    debian_facts.write(out, debs=taken, base=base / "index.json", lock=locked, architecture="amd64")
     found: dict[str, Any] = json.loads(out.getvalue())
     return found
 
@@ -176,7 +178,8 @@ def test_each_package_of_the_image_is_told_whole_and_reached_from_python_or_a_ro
         pytest.skip(WITHOUT)
     out = io.BytesIO()
     architecture = debs.parent.parent.name.partition("-")[2]
-    debian_facts.write(out, debs=debs, lock=ROOT / debian.LOCK, architecture=architecture)
+    base = debs.parent.with_name("base") / "index.json"
+    debian_facts.write(out, debs=debs, base=base, lock=ROOT / debian.LOCK, architecture=architecture)
     packages = {item["name"]: item for item in json.loads(out.getvalue())["packages"]}
 
     assert [name for name, item in packages.items() if not all(item[field] for field in item if field != "depends")] == []

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import platform
+import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 
 from scripts import layer
 from scripts.errors import InputError
+from tests.conftest import ROOT
 
 EPOCH = 1764547200
 ENTRIES = {
@@ -90,3 +95,23 @@ def test_a_folder_of_a_layer_says_what_the_layer_is(tmp_path: Path) -> None:
     (tmp_path / "x" / layer.FACTS).write_text("{}")
     with pytest.raises(InputError, match="wanted digest, diff_id, size"):
         layer.read_folder(tmp_path / "x" / layer.FACTS)
+
+
+@pytest.mark.parametrize("model", ["core2duo", "Haswell-noTSX"])
+def test_the_bytes_of_a_layer_do_not_depend_on_the_cpu(model: str) -> None:
+    if shutil.which("qemu-x86_64") is None or platform.machine() != "x86_64":
+        pytest.skip("no qemu-x86_64: ci/apt.txt")
+    program = (
+        "import io, random\n"
+        "from scripts import layer\n"
+        "chance = random.Random(1)\n"
+        "words = [chance.randbytes(chance.randrange(2, 9)) for _ in range(999)]\n"
+        "data = b''.join(chance.choices(words, k=400_000)) + chance.randbytes(1 << 20) + bytes(1 << 20)\n"
+        "print(layer.write(io.BytesIO(), {'x': layer.file(data)}, 0))\n"
+    )
+    said = [
+        subprocess.run([*before, sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for before in ((), ("qemu-x86_64", "-cpu", model))
+    ]
+
+    assert said[0] == said[1]
