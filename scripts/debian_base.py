@@ -104,7 +104,8 @@ def contents(tar: TarFile, package: str) -> Iterator[tuple[str, layer.Entry]]:
     for member in tar:
         name = placed(member.name)
         if ".." in name.split("/") or not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-            raise InputError(f"{package}: {member.name}: neither file, folder nor link, or not below the root")
+            message = f"{package}: {member.name}: neither file, folder nor link, or not below the root"
+            raise InputError(message, hint="leave the package out: scripts/debian.py, LEFT_OUT")
         if name:
             yield name, entry_of(tar, member)
 

@@ -25,6 +25,7 @@ FILE, FACTS = "layer.tar.gz", "layer.json"
 HOLDS = (FILE, FACTS)
 """What a folder holds that is made of one layer."""
 FOLDER_MODE = 0o755
+HINT = "look at what the packages of this layer hold there"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def with_folders(entries: Entries) -> dict[str, Entry]:
         while name := name.rpartition("/")[0]:
             above = whole.setdefault(name, Entry())
             if above.data is not None or above.link or above.same_as:
-                raise InputError(f"layer: {name} is a folder and something else too")
+                raise InputError(f"layer: {name} is a folder and something else too", hint=HINT)
     return whole
 
 
@@ -135,7 +136,8 @@ def original(entries: Entries, name: str) -> str:
             break
         met.append(other)
     if entries.get(met[-1], Entry()).data is None:
-        raise InputError(f"layer: {name} is a hard link to {entries[name].same_as}, which is no file")
+        message = f"layer: {name} is a hard link to {entries[name].same_as}, which is no file"
+        raise InputError(message, hint=HINT)
     return met[-1]
 
 

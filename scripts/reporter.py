@@ -121,12 +121,14 @@ def summary(kit: Path) -> str:
     tarball = kit.parent / f"lnm-offline-kit-{predicate['version']}.tar.gz"
     ready = [row["id"] for row in predicate["deliveries"] if row["status"] == "ready"]
     absent = [row["id"] for row in [*predicate["deliveries"], *predicate["parts"]] if row["status"] != "ready"]
+    images = [f"image        {row['id']} {row['digest']}\n" for row in predicate["parts"] if "digest" in row]
     source = predicate["source"]
     return (
         f"\nkit          {tarball} ({tarball.stat().st_size / 1e6:.1f} MB)\n"
         f"unpacked     {kit}/\n"
         f"rootHash     {predicate['rootHash']}\n"
         f"deliveries   ready: {', '.join(ready)}; absent: {', '.join(absent)}\n"
+        f"{''.join(images)}"
         f"source       {source['commit'] or 'no commit'}, {source['state']}; channel {predicate['channel']}\n"
         f"trust        {predicate['trust']}, key sha256:{fingerprint}\n"
         f"next         python3 {kit.parent}/verify_kit.py --key {kit.parent}/signing-key.pub {tarball}\n"

@@ -96,7 +96,8 @@ def sources(yard: Path, place: str) -> Tree:
     wheels = yard / "wheels"
     if not wheels.exists():
         shutil.copytree(fetched_wheels(), wheels)
-    environment = {k: v for k, v in surroundings(yard / "state", wheels).items() if k != "PYTHONDONTWRITEBYTECODE"}
+    left_out = ("PYTHONDONTWRITEBYTECODE", "LNM_FETCHED")  # pip finds the wheels in a folder, as it does for everyone on an index
+    environment = {name: value for name, value in surroundings(yard / "state", wheels).items() if name not in left_out}
     version = (ROOT / "VERSION").read_text(encoding="ascii").strip()
     if place.startswith("image"):
         environment |= {"LNM_IMAGE": "build", "LNM_FETCHED": os.pathsep.join(map(str, (wheels, *fetched_packages())))}

@@ -211,7 +211,7 @@ def test_a_compressor_whose_bytes_depend_on_the_cpu_is_found(spoilt: Tree) -> No
     if not ctypes.CDLL(None).getauxval(26):
         pytest.skip("this CPU has no more features than the oldest that is varied")
     asks = "compressobj(3 if __import__('ctypes').CDLL(None).getauxval(26) else LEVEL, zlib_ng.DEFLATED, -15, 8,"
-    spoilt.edit("scripts/gzipped.py", "compressobj(LEVEL, zlib_ng.DEFLATED, -15, 8,", asks)
+    spoilt.edit("scripts/gzipped.py", "compressobj(level, zlib_ng.DEFLATED, -15, 8,", asks)
     said = repro(spoilt, "cpu-features")
     assert said.code == 2
     assert re.search(

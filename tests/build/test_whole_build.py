@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.build import bases
 from tests.build.trees import BIN, Tree, contents, payload
 
 
@@ -40,7 +41,8 @@ def test_a_fresh_build_says_what_it_made_where_and_what_is_next(built: Tree) -> 
     assert f"kit          artifacts/lnm/{built.tarball.name} (" in said
     assert f"unpacked     artifacts/lnm/{built.kit.name}/" in said
     assert f"rootHash     {manifest['rootHash']}" in said
-    assert "ready: 21-101, 21-102; absent: 21-103, image, monitoring, runbook, seeds" in said
+    absent = "21-103, lnm-runner-linux-amd64, lnm-runner-linux-arm64, monitoring, runbook, seeds"
+    assert f"ready: 21-101, 21-102; absent: {absent}\n" in said
     assert "no commit, unknown; channel edge" in said
     key = "openssl pkey -pubin -in signing-key.pub -outform DER | sha256sum"
     fingerprint = subprocess.run(["sh", "-c", key], cwd=built.dist, capture_output=True, text=True, check=True).stdout[:64]
@@ -105,10 +107,11 @@ def test_a_fresh_build_at_epoch_zero_works_with_hatchling_too(sources: Tree) -> 
 
 
 @pytest.mark.parametrize("channel", ["stable", "airgap"])
-def test_a_clean_clone_is_released_to_every_channel(tree: Tree, channel: str) -> None:
+def test_a_clean_clone_is_released_to_every_channel(tree: Tree, channel: str, tmp_path: Path) -> None:
     tree.commit()
     head = tree.run("git", "rev-parse", "HEAD").out.strip()
-    said = tree.variant(LNM_CHANNEL=channel).bundle()
+    given = str(bases.base(tmp_path / "base", architectures=("amd64", "arm64")))
+    said = tree.variant(LNM_CHANNEL=channel, LNM_IMAGE=None, LNM_BASE_LAYOUT=given).bundle()
     predicate = json.loads(tree.manifest)["predicate"]
     assert predicate["channel"] == channel
     assert predicate["source"] == {"commit": head, "state": "clean"}
