@@ -343,6 +343,18 @@ image_lie("C6", "signature_of_something_else", partial(_signature, lambda _: MAI
 image_lie("C6", "signature_of_another_image", partial(_signature, lambda _: MAIN.sign(_document("1", b"another layer\n"))))
 
 
+def _spare_bits(document: Json) -> None:
+    """Base64 of the same bytes, its last sextet with bits that stand for nothing."""
+    notes = document["layers"][0]["annotations"]
+    signed = notes["dev.cosignproject.cosign/signature"]
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    body = signed.rstrip("=")
+    other = body[:-1] + digits[digits.index(body[-1]) + 1] + signed[len(body) :]
+    if base64.b64decode(other) != base64.b64decode(signed):
+        raise ValueError("this signature has no spare bits")
+    notes["dev.cosignproject.cosign/signature"] = other
+
+
 # -- the forms
 
 
@@ -404,6 +416,7 @@ FORMS: dict[str, tuple[str, Callable[[Json], object]]] = {
         lambda value: value["layers"][0]["annotations"].update({"dev.sigstore.cosign/certificate": "x"}),
     ),
     "signature_manifest_of_two_signatures": ("3", lambda value: value["layers"].append(value["layers"][0])),
+    "signature_manifest_of_spare_bits": ("3", _spare_bits),
     "signature_manifest_without_layer": ("3", lambda value: value.update(layers=[])),
     "statement_config_reordered": ("6", lambda value: value["rootfs"]["diff_ids"].reverse()),
     "statement_manifest_reordered": ("7", lambda value: value["layers"].reverse()),
