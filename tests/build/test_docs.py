@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.build import bases
 from tests.build.trees import BIN, Tree
 from tests.conftest import ROOT
 
@@ -48,8 +49,10 @@ def test_the_commands_of_the_readme_are_found() -> None:
 
 
 @pytest.fixture(scope="session")
-def tasks(built: Tree) -> set[str]:
-    return set(built.doit("list", "--all", "--quiet").out.split()) | set(built.doit("list", "--quiet").out.split())
+def tasks(built: Tree, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    given = bases.base(tmp_path_factory.mktemp("base"), architectures=("amd64", "arm64"))
+    tree = built.variant(LNM_IMAGE=None, LNM_BASE_LAYOUT=str(given))
+    return set(tree.doit("list", "--all", "--quiet").out.split()) | set(tree.doit("list", "--quiet").out.split())
 
 
 @pytest.fixture(scope="session")

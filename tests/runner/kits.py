@@ -60,15 +60,16 @@ def variant(
 ) -> Kit:
     """A copy with other files (None: without it), signed by a new key; `digests=False` keeps the manifest's old digests.
 
-    `ready` is `{delivery: its migration's id}` for deliveries that are to be called ready.
+    `ready` is `{delivery: its migration's id}` for deliveries that are to be called ready. Images are left out.
     """
-    shutil.copytree(source.folder, target)
+    shutil.copytree(source.folder, target, ignore=shutil.ignore_patterns("images", "lnm-runner-*"))
     for name, data in changes.items():
         if data is None:
             (target / name).unlink()
         else:
             (target / name).write_bytes(data)
     predicate = source.manifest
+    predicate["parts"] = [part for part in predicate["parts"] if part["status"] == "absent"]
     for part in predicate["deliveries"]:
         if part["id"] in (ready or {}):
             part.pop("reason", None)
