@@ -6,7 +6,7 @@ set up for, with folders of its own: nothing of the machine is changed, and no l
 of bookworm alone, whatever else the machine's sources offer. Names and versions: Debian Policy 5.6.1, 5.6.12.
 
 A mirror drops a package when a newer one supersedes it. Then either the lock is refused (`is_locked`), or what the mirror has now
-is taken, said loudly, and left in the lock of the folder and in its `relocked.json`.
+is taken, said loudly, and stands in the lock of the folder; what differs is told in base.json and so in the SBOM.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import canonical, child, files, store
+from scripts import child, files, store
 from scripts.errors import ChecksumError, InputError, ToolError
 
 LOCK = Path("requirements/debian.lock")
-EFFECTIVE, RELOCKED = "debian.lock", "relocked.json"
+EFFECTIVE, SUFFIX = "debian.lock", ".deb"
 ARCHITECTURES = ("amd64", "arm64")
 OS_RELEASE = Path("/etc/os-release")
 DISTRO = "debian-12"
@@ -111,6 +111,12 @@ class Deb:
         version = urllib.parse.quote(self.version, safe=":")
         name = urllib.parse.quote(self.package, safe="")
         return f"pkg:deb/debian/{name}@{version}?arch={self.architecture}&distro={DISTRO}"
+
+
+def named(filename: str, sha256: str) -> Deb:
+    """The package of a file, by the name that apt gives it."""
+    package, version, architecture = filename.removesuffix(SUFFIX).split("_")
+    return Deb(package, urllib.parse.unquote(version), architecture, sha256)
 
 
 # ---- the lock
@@ -227,10 +233,8 @@ def ran(tool: str, *words: str, cwd: Path | None = None) -> subprocess.Completed
 
 def offers(said: str) -> tuple[Deb, ...]:
     """The packages in the lines of `--print-uris`."""
-    found = []
-    for match in filter(None, map(OFFER.fullmatch, said.splitlines())):
-        package, version, architecture = match["filename"].removesuffix(".deb").split("_")
-        found.append(Deb(package, urllib.parse.unquote(version), architecture, match["sha256"]))
+    matches = filter(None, map(OFFER.fullmatch, said.splitlines()))
+    found = [named(match["filename"], match["sha256"]) for match in matches]
     return tuple(sorted(found, key=order))
 
 
@@ -328,7 +332,7 @@ def warn(changed: Iterable[Mapping[str, str]], lock: Path) -> None:
 
 
 def write(out: Path, *, lock: Path, architecture: str, is_locked: bool, stores: tuple[Path, ...] = ()) -> None:
-    """Fills the folder `out` with the packages of one architecture, `relocked.json`, and last their lock.
+    """Fills the folder `out` with the packages of one architecture, and last their lock.
 
     With `is_locked`, nothing but what is locked is taken. What a folder of `stores` has is not fetched (scripts/store.py).
     """
@@ -342,14 +346,13 @@ def write(out: Path, *, lock: Path, architecture: str, is_locked: bool, stores: 
     changed = changes(architecture, wanted, taken)
     if changed:
         warn(changed, lock)
-    keep = {EFFECTIVE, RELOCKED, *(deb.filename for deb in taken)}
+    keep = {EFFECTIVE, *(deb.filename for deb in taken)}
     with files.looking():
         for path in out.iterdir():
             if path.name not in keep:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    for name, data in ((RELOCKED, canonical.render(changed)), (EFFECTIVE, render(taken))):
-        with files.replacing(out / name) as file:
-            file.write(data)
+    with files.replacing(out / EFFECTIVE) as file:
+        file.write(render(taken))
 
 
 def take_from(stores: tuple[Path, ...], wanted: Iterable[Deb], out: Path) -> None:

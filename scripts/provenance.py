@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts import canonical, checksums, files, statement
+from scripts import canonical, checksums, debian, files, foreign_base, statement
 from scripts.errors import InputError
 from scripts.wheelhouse import Wheel
 
 BUILD_TYPE = "https://stella-ops.org/lnm/doit-build/v1"
 BUILDER = "https://stella-ops.org/lnm/builder/doit"
 SHARED = ("code", "tools")  # of a record: the same for every task of a step
+BASE_STEP = f"{foreign_base.__name__}.{foreign_base.write.__name__}"
 LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
 
@@ -54,12 +55,22 @@ def dependencies(records: list[dict[str, Any]], release: dict[str, Any]) -> list
         found |= {name if name.startswith("pkg:") else f"file:{name}": sha for name, sha in shared.items() if "/" in name}
     for record in records:
         found |= {f"file:{name}": sha256 for name, sha256 in record["inputs"].items() if name not in made}
-        if "fetched" in record["settings"]:
-            wheel = Wheel(record["settings"]["filename"], record["settings"]["fetched"])
-            found[wheel.purl] = wheel.sha256
+        found |= dict(fetched(record))
     listed: list[dict[str, Any]] = [{"digest": {"sha256": found[uri]}, "uri": uri} for uri in sorted(found)]
     commit = release["source"]["commit"]
     return [{"digest": {"gitCommit": commit}, "uri": "git+file:."}, *listed] if commit else listed
+
+
+def fetched(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a task fetched, `(purl, sha256)`: a wheel, Debian packages, or an image that another one is built on."""
+    settings = record["settings"]
+    if "fetched" in settings:
+        yield Wheel(settings["filename"], settings["fetched"]).purl, settings["fetched"]
+    for name, sha256 in record["outputs"].items():
+        if name.endswith(debian.SUFFIX):
+            yield debian.named(Path(name).name, sha256).purl, sha256
+    if record["step"] == BASE_STEP:
+        yield f"pkg:oci/base@{settings['digest']}", settings["digest"].removeprefix("sha256:")
 
 
 def steps(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

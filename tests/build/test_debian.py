@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 
@@ -127,10 +126,9 @@ def test_the_folder_has_what_is_locked_and_nothing_else_and_apt_is_asked_once(
     found = fill(locked)
     monkeypatch.setenv("PATH", "/nonexistent")
 
-    assert set(found) == {*(deb.filename for deb in debs), "debian.lock", "relocked.json"}
+    assert set(found) == {*(deb.filename for deb in debs), "debian.lock"}
     assert "tzdata_1%3a2.0-1_amd64.deb" in found
     assert found["debian.lock"] == debian.render(debs)
-    assert found["relocked.json"] == b"[]\n"
     assert fill(locked) == found, "all is there, so no program is needed"
 
 
@@ -183,7 +181,7 @@ def test_a_superseded_package_is_refused_by_name_or_taken_loudly(mirror: Mirror,
     found = fill(locked, is_locked=False)
     assert "tzdata (amd64): found 1.1-1, wanted 1.0-1" in capsys.readouterr().out
     assert found["debian.lock"] == debian.render(now)
-    assert json.loads(found["relocked.json"]) == [
+    assert debian.changes("amd64", old, now) == [
         {"architecture": "amd64", "locked": "1.0-1", "package": "tzdata", "taken": "1.1-1"}
     ]
 

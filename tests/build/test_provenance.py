@@ -114,6 +114,28 @@ def test_every_fetched_wheel_is_a_dependency_by_its_purl(built: Tree) -> None:
     assert {uri.rpartition("file_name=")[2]: sha256 for uri, sha256 in found.items()} == lock
 
 
+def test_what_an_image_is_built_on_is_a_dependency_by_its_purl(tmp_path: Path) -> None:
+    """Debian packages by the names of their files, another layout by the digest of its manifest."""
+    one, other = "a" * 64, "b" * 64
+    folder = "artifacts/.build/image/linux-amd64/debs"
+    debs = {
+        f"{folder}/libssl3_3.0.22-1~deb12u2_amd64.deb": one,
+        f"{folder}/zlib1g_1%3a1.2.13_amd64.deb": other,
+        f"{folder}/debian.lock": one,
+    }
+    fetched = recorded(tmp_path, "debs", one, step="scripts.debian.write", outputs=debs)
+    taken = recorded(tmp_path, "base", one, step="scripts.foreign_base.write", settings={"digest": f"sha256:{other}"})
+
+    statement = kit_statement(listed(tmp_path, x=one), fetched, taken, recorded(tmp_path, "x", one))
+
+    found = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert {item["uri"]: item["digest"]["sha256"] for item in found if item["uri"].startswith("pkg:")} == {
+        "pkg:deb/debian/libssl3@3.0.22-1~deb12u2?arch=amd64&distro=debian-12": one,
+        "pkg:deb/debian/zlib1g@1:1.2.13?arch=amd64&distro=debian-12": other,
+        f"pkg:oci/base@sha256:{other}": other,
+    }
+
+
 def test_the_versions_of_the_tools_are_those_that_ran(built: Tree) -> None:
     for _, statement in claims(built):
         versions = statement["predicate"]["runDetails"]["builder"]["version"]
