@@ -22,6 +22,7 @@ from scripts import (
     debian,
     debian_base,
     debian_facts,
+    debian_packages,
     files,
     foreign_base,
     image,
@@ -168,7 +169,7 @@ def base_rows(base: image_base.Base) -> Iterator[Artefact]:
     yield Artefact(
         "image",
         work / "debs",
-        debian.write,
+        debian_packages.write,
         {"lock": debian.LOCK},
         {"architecture": base.architecture, "is_locked": IS_LOCKED},
         STORES,

@@ -23,7 +23,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts import checksums, debian, files, licences
+from scripts import checksums, debian, debian_packages, files, licences
 from scripts.errors import ToolError
 
 FOLDER = Path("requirements")
@@ -180,7 +180,7 @@ def lock_debian() -> None:
         print(f"{debian.LOCK} was left as it is: {reason}", flush=True)
         return
     print("asking for the Debian packages of the image", flush=True)
-    debian.lock_all()
+    debian_packages.lock_all()
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packageurl import PackageURL
 
-from scripts import debian
+from scripts import apt, debian, debian_packages
 from scripts.debian import Deb
 from scripts.errors import ChecksumError, InputError, ToolError
 from tests.build.small_debs import Mirror, apt_looks_at, lock, make
@@ -108,7 +108,7 @@ def roots(mirror: Mirror, version: str = "1.0-1", **others: str) -> list[Deb]:
 
 def fill(locked: Path, *, is_locked: bool = True) -> dict[str, bytes]:
     """Runs the step; `{name: bytes}` of the folder."""
-    debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=is_locked)
+    debian_packages.write(Path("debs"), lock=locked, architecture="amd64", is_locked=is_locked)
     return {path.name: path.read_bytes() for path in Path("debs").iterdir()}
 
 
@@ -149,12 +149,12 @@ def test_what_a_store_has_with_the_right_bytes_is_not_fetched(tmp_path: Path, mo
     store.mkdir(parents=True)
     debs = [make(store, "one"), make(store, "two")]
     locked = lock(tmp_path, debs, "locked")
-    debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, stores=(tmp_path / "none", store))
+    debian_packages.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, stores=(tmp_path / "none", store))
     assert Path("debs/debian.lock").read_bytes() == debian.render(debs)
     (store / debs[0].filename).write_bytes(b"something else")
     Path("debs", debs[0].filename).unlink()
     with pytest.raises(ToolError, match="apt-get: cannot be started: No such file"):
-        debian.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, stores=(tmp_path / "none", store))
+        debian_packages.write(Path("debs"), lock=locked, architecture="amd64", is_locked=True, stores=(tmp_path / "none", store))
 
 
 @needs_apt
@@ -196,7 +196,7 @@ def test_what_is_resolved_comes_from_the_suites_of_debian_12_alone(
     for newer in (backports, somebody):
         newer.offer(*(make(newer.folder, name, version="9.0-1") for name in debian.ROOTS))
     apt_looks_at([mirror, backports, somebody], tmp_path, monkeypatch)
-    assert debian.resolve("amd64", tmp_path / "apt") == tuple(debs)
+    assert apt.resolve("amd64", tmp_path / "apt") == tuple(debs)
 
 
 @needs_apt

@@ -123,7 +123,7 @@ def test_what_an_image_is_built_on_is_a_dependency_by_its_purl(tmp_path: Path) -
         f"{folder}/zlib1g_1%3a1.2.13_amd64.deb": other,
         f"{folder}/debian.lock": one,
     }
-    fetched = recorded(tmp_path, "debs", one, step="scripts.debian.write", outputs=debs)
+    fetched = recorded(tmp_path, "debs", one, step="scripts.debian_packages.write", outputs=debs)
     taken = recorded(tmp_path, "base", one, step="scripts.foreign_base.write", settings={"digest": f"sha256:{other}"})
 
     statement = kit_statement(listed(tmp_path, x=one), fetched, taken, recorded(tmp_path, "x", one))
