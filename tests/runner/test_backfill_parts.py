@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
+import json
 import math
 import random
 import sqlite3
@@ -260,6 +261,38 @@ def test_limits_change_by_a_document_that_makes_sense(part: Any) -> None:
         {"pause": 1},
     ):
         assert limits.changed(nonsense) == limits
+
+
+# ---- traces that were recorded of a real replica set (tests/crash/record_lag.py)
+
+TRACES = {row["how"]: row for row in map(json.loads, Path(__file__).with_name("lag_traces.ndjson").read_text().splitlines())}
+LIMIT_S = 6.0
+
+
+@pytest.mark.parametrize("how", TRACES)
+def test_over_a_recorded_trace_it_pauses_exactly_while_it_must_and_goes_on(part: Any, how: str) -> None:
+    pace, lags = part("pace"), TRACES[how]["lagS"]
+
+    decisions = driven(part, lags, pace.Limits(max_lag_s=LIMIT_S))
+
+    went = [one.action == "go" for one in decisions]
+    assert all(lag_s is not None and lag_s <= LIMIT_S for lag_s, goes in zip(lags, went, strict=True) if goes)
+    assert went[-1]
+    assert decisions[-1].batch_size == pace.DEFAULT_BATCH, "and as fast as before"
+    is_calm = all(lag_s is not None and lag_s <= LIMIT_S / 2 for lag_s in lags)
+    assert all(went) == is_calm
+    said = [one.said for one in decisions if one.said]
+    assert bool(said) != is_calm
+    if None in lags:
+        assert any("lag unknown" in line for line in said)
+
+
+def test_the_traces_have_what_they_were_recorded_for() -> None:
+    locked, stopped, stepped_down = (row["lagS"] for row in TRACES.values())
+
+    assert max(locked) > 2 * LIMIT_S
+    assert stopped.count(None) > 10
+    assert max(stepped_down) <= 1
 
 
 # ---- lag, of recorded answers of replSetGetStatus
