@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,19 @@ def test_another_base_makes_another_image_and_none_takes_it_out_of_the_kit(image
     assert not (imaged.kit / "images").exists()
     assert {part["status"] for part in parts(imaged).values()} == {"absent"}
     assert imaged.verify().code == 0
+
+
+def test_where_apt_is_missing_a_kit_is_built_without_an_image_and_says_why(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(shutil.which("git") or "/usr/bin/git")
+    without = tree.variant(LNM_IMAGE=None, PATH=str(tmp_path / "bin"))
+
+    without.bundle()
+
+    for name in NAMES:
+        assert parts(without)[name]["status"] == "absent"
+        assert parts(without)[name]["reason"].startswith("there is no apt-get on the PATH; ")
+        assert "LNM_BASE_LAYOUT=FOLDER" in parts(without)[name]["reason"]
+    assert without.verify().code == 0
+    said = without.variant(LNM_CHANNEL="stable").doit("bundle")
+    assert said.code != 0
