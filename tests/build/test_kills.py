@@ -41,8 +41,8 @@ MORE_PAGES, LAST_PAGES = 8, 40
 A row holds inode numbers; where they have fewer digits than when the pages were counted, it takes fewer pages of the few hundred.
 """
 ALL = os.environ.get("LNM_KILLS") == "all"
-EVERY_CALL = 1 if ALL else 2
-EVERY_PAGE = 1 if ALL else 7  # page of the state that is tried: a transaction writes many, three in four of all calls
+EVERY_CALL = 1 if ALL else 3
+EVERY_PAGE = 1 if ALL else 11  # page of the state that is tried: a transaction writes many, three in four of all calls
 FEW = 12  # places that are tried on the whole build outside of `nox -s crash`
 Ends = dict[str, dict[str, str]]
 """`{epoch: {file: sha256}}` of the builds that were not killed."""

@@ -1,6 +1,6 @@
 """Runs of the runner that somebody disturbs: where they start from, through a proxy, how one goes on, and what must hold then.
 
-`LNM_KILLS=all` (`nox -s crash`) tries every point at every moment; without it every point is tried at one moment.
+`LNM_KILLS=all` (`nox -s crash`) tries every point at every moment; without it a part of them is tried, each at one moment.
 """
 
 from __future__ import annotations

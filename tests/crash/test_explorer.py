@@ -35,7 +35,7 @@ class Journey:
 
 
 JOURNEYS = {
-    "an apply, gone on": Journey(APPLY, APPLY, 1, 1),
+    "an apply, gone on": Journey(APPLY, APPLY, 1, 2),
     "an apply, taken back": Journey(APPLY, ROLLBACK, 5, 8),
     "a rollback, gone on": Journey(ROLLBACK, ROLLBACK, 3, 8),
     "a rollback, applied again": Journey(ROLLBACK, APPLY, 1, 8),
