@@ -1,7 +1,7 @@
 """SIGKILL at every write of a build: no target is ever a half, and the next build is right with no cleaning.
 
 strace(1) kills the build as it enters its n-th call of one kind, for every kind that changes a disk. On the small table
-(small_dodo.py) every second n is tried, and of the pages of the state every seventh; on the whole build a few calls are. All
+(small_dodo.py) every third n is tried, and of the pages of the state every eleventh; on the whole build a few calls are. All
 of all of them are tried in `nox -s crash` (LNM_KILLS=all).
 """
 
