@@ -185,6 +185,17 @@ def test_a_kit_with_other_migrations_than_are_baked_in_is_refused(container: Con
     assert "the migrations in this image are not those of the kit: migrations/21-101/migration.py has sha256" in error["message"]
 
 
+def test_a_root_without_devices_is_told(container: Container) -> None:
+    words = container.bubblewrap({})
+    at = words.index("--dev")
+    done = subprocess.run(
+        [*words[:at], *words[at + 2 :], *container.config["Entrypoint"], "status"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: /dev/null: No such file or directory\n")
+
+
 def test_it_is_nobody_and_can_write_nothing_but_its_state(container: Container) -> None:
     asks = (
         "import os, json, pathlib\n"

@@ -145,10 +145,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
-    open_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    try:
+        open_streams()
+    except OSError as err:
+        return failed(
+            InputError(f"{os.devnull}: {err.strerror}", hint="mount /dev here: podman does, a bare chroot does not"),
+            as_json=as_json,
+        )
     for name in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(name) is not signal.SIG_IGN:  # whoever starts it by nohup wants it to outlive the terminal
             signal.signal(name, signal.default_int_handler)
@@ -171,13 +174,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def open_streams() -> None:
-    """Opens to nowhere what is closed of the three standard streams, or a socket would take its number."""
+    """Opens to nowhere what is closed of the three standard streams, or a socket would take its number; any text can be printed.
+
+    Raises: OSError where there is no nowhere.
+    """
     while (handle := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
         pass
     os.close(handle)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def answer(arguments: Sequence[str]) -> int:
