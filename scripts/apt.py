@@ -18,7 +18,7 @@ from scripts.debian import Deb
 from scripts.errors import ToolError
 
 OFFER = re.compile(r"'[^']*' (?P<filename>\S+_\S+_\S+\.deb) [0-9]+ SHA256:(?P<sha256>[0-9a-f]{64})")
-UNREACHED = "is the mirror reachable? apt-get update; then the same command again"
+UNREACHED = "is the mirror reachable? apt-get update; then the same command again, or without the image: LNM_IMAGE=none"
 SETTINGS = """
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
