@@ -18,6 +18,7 @@ from scripts.debian import Deb
 from scripts.errors import ToolError
 
 OFFER = re.compile(r"'[^']*' (?P<filename>\S+_\S+_\S+\.deb) [0-9]+ SHA256:(?P<sha256>[0-9a-f]{64})")
+UNFETCHED = re.compile(r"^W: (Failed to fetch|Some index files failed|The repository .* does not have)")
 UNREACHED = "is the mirror reachable? apt-get update; then the same command again, or without the image: LNM_IMAGE=none"
 SETTINGS = """
 APT::Install-Recommends "false";
@@ -102,12 +103,12 @@ def closure(chosen: list[str]) -> tuple[Deb, ...]:
 
 
 def update(chosen: list[str]) -> str:
-    """Reads what every source of the machine offers; the first that could not be read, which matters where a package is missed.
+    """Reads what every source of the machine offers; what of it could not be fetched, which matters where a package is missed.
 
     Raises: ToolError.
     """
-    lines = [line.strip() for line in ran("apt-get", *chosen, "update").stderr.splitlines()]
-    return next((line.removeprefix("W: ") for line in lines if line.startswith("W: ")), "")
+    lines = ran("apt-get", *chosen, "update").stderr.splitlines()
+    return next((line.strip().removeprefix("W: ") for line in lines if UNFETCHED.search(line)), "")
 
 
 def resolve(architecture: str, folder: Path) -> tuple[Deb, ...]:
@@ -116,7 +117,8 @@ def resolve(architecture: str, folder: Path) -> tuple[Deb, ...]:
     Raises: ToolError.
     """
     chosen = options(architecture, folder)
-    update(chosen)
+    if unread := update(chosen):
+        raise ToolError(f"apt-get update: {unread}", hint=UNREACHED)
     return closure(chosen)
 
 

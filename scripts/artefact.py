@@ -23,7 +23,7 @@ from typing import Any
 from doit.exceptions import InvalidTask, TaskFailed
 from doit.task import clean_targets
 
-from scripts import canonical, child, files, fresh, holder
+from scripts import canonical, child, files, fresh, holder, oci
 from scripts.errors import InputError, KitError, MissingError
 
 WORK = Path("artifacts/.build")
@@ -91,6 +91,7 @@ class Artefact:
 
     def task(self) -> dict[str, Any]:
         """The row as doit wants it."""
+        layouts = [path for path in self.inputs if path.name == oci.INDEX_FILE]
         return {
             "basename": self.group,
             "name": self.label,
@@ -100,6 +101,7 @@ class Artefact:
                 fresh.same_files(lambda: code_of(self.step.__module__)),
                 fresh.same_settings(plain(self.settings)),
                 fresh.untouched_targets(self.target if self.index else None),
+                *([fresh.same_blobs(lambda: oci.whole(layouts))] if layouts else []),
                 *self.uptodate,
             ],
             "actions": [(self.build,)],
@@ -111,7 +113,7 @@ class Artefact:
         """Runs the step; on any error the old target stays, and the task counts as not done."""
         child.bond_worker()
         try:
-            read = fresh.note(self.inputs)
+            read = fresh.note(oci.whole(self.inputs))
             if self.holds or self.index:
                 self.step(self.target, **self.reads, **self.settings, **self.uses)
                 fresh.require_unchanged(read)

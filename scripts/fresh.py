@@ -173,6 +173,19 @@ def untouched_targets(whole: Path | None = None) -> Check:
     return Check(differences, remembered)
 
 
+def same_blobs(whole: Callable[[], Iterable[Path]]) -> Check:
+    """The files of the layouts that a step reads are what they were: doit itself only sees the index that stands for them."""
+
+    def differences(_: Any, values: Values) -> Iterator[str]:
+        known = values.get("blobs", {})
+        for name in sorted({*known, *map(str, whole())}):
+            words = what_happened_to(name, known[name]) if name in known else "came in"
+            if words:
+                yield f"{name} {words}"
+
+    return Check(differences, lambda _: {"blobs": {str(path): target_state(str(path)) for path in whole()}})
+
+
 def target_state(target: str) -> State:
     """What is remembered of a target: its state and its mode."""
     found = os.lstat(target)

@@ -22,7 +22,12 @@ ENVIRONMENT = {
     "LNM_STATE_DIR": f"/{migrations_layer.STATE}",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-LICENCES = "Apache-2.0"
+INHERITED = (
+    "LANG",
+    "PATH",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)  # of the base's variables; what else it sets is not for this program
 
 
 def name(platform: str) -> str:
@@ -31,30 +36,31 @@ def name(platform: str) -> str:
 
 
 def environment(inherited: list[str]) -> list[str]:
-    """Variables of the base and of ours, `NAME=value`, sorted."""
-    return sorted(
-        f"{name}={value}" for name, value in ({**dict(line.split("=", 1) for line in inherited), **ENVIRONMENT}).items()
-    )
+    """Some variables of the base, and ours, `NAME=value`, sorted."""
+    theirs = dict(line.partition("=")[::2] for line in inherited)
+    taken = {name: theirs[name] for name in INHERITED if name in theirs}
+    return sorted(f"{name}={value}" for name, value in {**taken, **ENVIRONMENT}.items())
 
 
 def config(base: dict[str, Any], added: dict[str, layer.Layer], labels: dict[str, str], created: str) -> dict[str, Any]:
     """The configuration: the base's, with our layers, `{what made it: layer}`, on top."""
-    rootfs, history = base.get("rootfs", {}), base.get("history", [])
-    runs = base.get("config", {})
+    below, history = base["rootfs"]["diff_ids"], base.get("history") or []
+    if len([entry for entry in history if not entry.get("empty_layer")]) != len(below):  # it is optional
+        history = [{"created": created, "created_by": "the base"}] * len(below)
     return {
         **{key: base[key] for key in ("architecture", "os", "variant") if key in base},
         "config": {
             "Cmd": ["--help"],
             "Entrypoint": [COMMAND],
-            "Env": environment(runs.get("Env") or []),
-            "Labels": {**(runs.get("Labels") or {}), **labels},
+            "Env": environment((base.get("config") or {}).get("Env") or []),
+            "Labels": labels,
             "User": USER,
             "Volumes": {f"/{migrations_layer.STATE}": {}},
             "WorkingDir": "/",
         },
         "created": created,
         "history": [*history, *({"created": created, "created_by": words} for words in added)],
-        "rootfs": {"diff_ids": [*rootfs.get("diff_ids", []), *(one.diff_id for one in added.values())], "type": "layers"},
+        "rootfs": {"diff_ids": [*below, *(one.diff_id for one in added.values())], "type": "layers"},
     }
 
 
@@ -67,7 +73,6 @@ def write(out: Path, *, base: Path, wheels: Path, migrations: Path, platform: st
     layers = {words: layer.read_folder(path) for words, path in added.items()}
     labels = {
         "org.opencontainers.image.base.digest": bottom["digest"],
-        "org.opencontainers.image.licenses": LICENCES,
         "org.opencontainers.image.title": NAME,
         "org.opencontainers.image.version": version,
     }

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from scripts import canonical, files
 from scripts.errors import ChecksumError, InputError
@@ -108,26 +109,47 @@ def write_layout(layout: Path, blobs: Mapping[str, bytes | Path], root: bytes) -
         if target.is_file() and not target.is_symlink() and f"sha256:{files.sha256_of(target)}" == digest:
             continue
         with files.replacing(target) as out:
-            if isinstance(content, bytes):
-                out.write(content)
-            else:
-                with content.open("rb") as source:
-                    files.copy(source, out)
+            if copied(content, out) != digest:
+                raise ChecksumError(f"{layout.name}: {digest}: what should be this blob has other bytes", hint="doit bundle")
     for name, data in ((LAYOUT_FILE, LAYOUT_VERSION), (INDEX_FILE, root)):
         with files.replacing(layout / name) as out:
             out.write(data)
-    wanted = {blob(layout, digest).name for digest in blobs}
+    wanted = {layout / LAYOUT_FILE, layout / INDEX_FILE, *(blob(layout, digest) for digest in blobs)}
     with files.looking():
-        for path in (layout / BLOBS).iterdir():
-            if path.name not in wanted:
+        for path in sorted(layout.rglob("*"), reverse=True):  # what is in a folder before the folder
+            if path.is_dir() and not path.is_symlink():
+                if not any(path in kept.parents for kept in wanted):
+                    path.rmdir()
+            elif path not in wanted:
                 path.unlink()
+
+
+def copied(content: bytes | Path, out: BinaryIO) -> str:
+    """Writes a blob; the digest of what was written."""
+    if isinstance(content, bytes):
+        out.write(content)
+        return digest_of(content)
+    written = hashlib.sha256()
+    with content.open("rb") as source:
+        while chunk := source.read(1 << 20):
+            written.update(chunk)
+            out.write(chunk)
+    return f"sha256:{written.hexdigest()}"
 
 
 def whole(tree: Iterable[Path]) -> tuple[Path, ...]:
     """The files of a table, each layout's index with all files of its layout."""
-    return tuple(
-        path for listed in tree for path in ([listed] if listed.name != INDEX_FILE else sorted(of_layout(listed.parent)))
-    )
+    return tuple(path for listed in tree for path in (sorted(of_layout(listed.parent)) if is_index(listed) else [listed]))
+
+
+def is_index(path: Path) -> bool:
+    """True for a file that stands for a layout."""
+    return path.name == INDEX_FILE and path.with_name(LAYOUT_FILE).is_file()
+
+
+def purl(name: str, digest: str, architecture: str = "") -> str:
+    """The package URL of an image (purl-spec, type oci)."""
+    return f"pkg:oci/{name}@{urllib.parse.quote(digest, safe='')}{f'?arch={architecture}' if architecture else ''}"
 
 
 def of_layout(layout: Path) -> Iterator[Path]:

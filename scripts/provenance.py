@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts import canonical, checksums, debian, files, foreign_base, statement
+from scripts import canonical, checksums, debian, files, foreign_base, oci, statement
 from scripts.errors import InputError
 from scripts.wheelhouse import Wheel
 
@@ -70,7 +70,7 @@ def fetched(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name.endswith(debian.SUFFIX):
             yield debian.named(Path(name).name, sha256).purl, sha256
     if record["step"] == BASE_STEP:
-        yield f"pkg:oci/base@{settings['digest']}", settings["digest"].removeprefix("sha256:")
+        yield oci.purl("base", settings["digest"]), settings["digest"].removeprefix("sha256:")
 
 
 def steps(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,9 +18,10 @@ from doit import Globals
 from doit.reporter import ConsoleReporter
 
 from scripts import fresh, keys, state
-from scripts.artefact import take_tree
+from scripts.artefact import WORK, take_tree
 
 MOST_REASONS = 2  # on one line; `doit bundle -v2` and `doit info TASK` have all of them
+IMAGE_WORK = WORK / "image"
 STOPS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -114,6 +115,15 @@ def interrupted(kind: type[BaseException], error: BaseException, trace: Tracebac
         traceback.print_exception(kind, error, trace)
 
 
+def relocked() -> str:
+    """A line where the base of an image is not what was locked, at each build until it is locked again."""
+    found = [
+        item for path in sorted(IMAGE_WORK.glob("*/base.json")) for item in json.loads(path.read_bytes()).get("relocked", [])
+    ]
+    names = ", ".join(sorted({item["package"] for item in found}))
+    return f"warning      the image is not made of what is locked: {names} (nox -s lock, or LNM_LOCKED=1)\n" if found else ""
+
+
 def summary(kit: Path) -> str:
     """What was built, where, by which key, and what to run next."""
     predicate = json.loads((kit / "manifest.json").read_bytes())["predicate"]
@@ -129,6 +139,7 @@ def summary(kit: Path) -> str:
         f"rootHash     {predicate['rootHash']}\n"
         f"deliveries   ready: {', '.join(ready)}; absent: {', '.join(absent)}\n"
         f"{''.join(images)}"
+        f"{relocked()}"
         f"source       {source['commit'] or 'no commit'}, {source['state']}; channel {predicate['channel']}\n"
         f"trust        {predicate['trust']}, key sha256:{fingerprint}\n"
         f"next         python3 {kit.parent}/verify_kit.py --key {kit.parent}/signing-key.pub {tarball}\n"

@@ -22,6 +22,7 @@ from scripts.errors import ChecksumError, InputError, MissingError
 KIT, TOOLING = "sbom/lnm-kit.spdx.json", "sbom/lnm-tooling.spdx.json"
 AGAIN = "doit forget sbom && doit bundle; the documents are made by scripts/sbom_kit.py, sbom_tooling.py and sbom_image.py"
 IMAGE = re.compile(r"images/([^/]+)/index\.json")
+BLOB = re.compile(r"images/[^/]+/blobs/sha256/[0-9a-f]{64}")
 OF_IMAGE = re.compile(r"sbom/(.+)\.spdx\.json")
 
 
@@ -114,6 +115,9 @@ def write(out: BinaryIO, *, tree: tuple[Path, ...], lock: Path, base: Path) -> N
     defects = list(kit_defects(documents[KIT], sums))
     described = sha256_in(root_of(documents[TOOLING]))
     defects += compare(TOOLING, f"sha256 of {lock.name} in its first package", described, files.sha256_of(lock))
+    defects += [
+        f"{name}: its bytes are another blob's" for name, sha256 in sums.items() if BLOB.fullmatch(name) and sha256 not in name
+    ]
     for name, image in held.items():
         defects += image_defects(documents[name], name, base / "images" / image)
     defects += [f"{name}: no such image in the payload" for name in named if OF_IMAGE.fullmatch(name) and name not in documents]

@@ -58,11 +58,6 @@ def name_of(platform: str) -> str:
     return f"{NAME}-{platform}"
 
 
-def purl(name: str, digest: str, architecture: str) -> str:
-    """The package URL of an image; the colon of its digest is written as in the examples of purl-spec's type oci."""
-    return f"pkg:oci/{name}@{digest.replace(':', '%3A')}?arch={architecture}"
-
-
 def read_image(index: Path) -> tuple[str, Layers]:
     """The digest of the one image of a layout, and its layers.
 
@@ -210,7 +205,7 @@ def image_component(platform: str, version: str, digest: str, licence: str, laye
         licence=licence,
         sha256=digest.removeprefix("sha256:"),
         filename=f"images/{name_of(platform)}",
-        purl=purl(NAME, digest, platform.removeprefix("linux-")),
+        purl=oci.purl(NAME, digest, platform.removeprefix("linux-")),
         comment=f"The SHA-256 is that of the image's manifest. {layers}",
     )
 
@@ -224,7 +219,7 @@ def base_image(base: Mapping[str, Any], layers: Layers) -> sbom.Component:
         supplier="",
         licence="NOASSERTION",
         sha256=base["image"].removeprefix("sha256:"),
-        purl=purl("base-image", base["image"], base["architecture"]),
+        purl=oci.purl("base-image", base["image"], base["architecture"]),
         comment=f"The SHA-256 is that of the image's manifest. Layers: {', '.join(layers.base)}.",
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from installer import install
 from installer.destinations import SchemeDictionaryDestination
+from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
 from scripts import canonical, files, layer
@@ -91,7 +92,11 @@ def spread(wheels: tuple[Path, ...], found: Interpreter) -> layer.Entries:
         destination = SchemeDictionaryDestination(schemes, found.path, "posix", destdir=str(folder))
         for wheel in wheels:
             with WheelFile.open(wheel) as source:
-                install(source, destination, INSTALLER)
+                try:
+                    install(source, destination, INSTALLER)
+                except (InstallerError, FileExistsError, ValueError) as err:
+                    message = f"{wheel.name}: cannot be laid out beside the others: {type(err).__name__}"
+                    raise InputError(message, hint="is a file in two wheels? nox -s lock") from err
         return {path.relative_to(folder).as_posix(): entry(path) for path in files.below(folder)}
 
 

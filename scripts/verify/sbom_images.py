@@ -47,11 +47,13 @@ class Image:
     states: dict[str, bytes] = field(default_factory=dict)
     """`{name: content}` of the files that tell of packages."""
 
-    def remove(self, name: str) -> None:
-        """Takes a file away, or all that is below a folder."""
-        for held in [held for held in self.sums if held == name or held.startswith(f"{name}/")]:
-            del self.sums[held]
-            self.states.pop(held, None)
+    def remove(self, names: set[str]) -> None:
+        """Takes files away, and all that is below folders; the root is the empty name."""
+        for held in list(self.sums):
+            parts = held.split("/")
+            if not names.isdisjoint("/".join(parts[:depth]) for depth in range(len(parts) + 1)):
+                del self.sums[held]
+                self.states.pop(held, None)
 
 
 def names(kit: Path) -> tuple[str, ...]:
@@ -125,7 +127,9 @@ def add_layer(image: Image, path: Path) -> None:
                 removed.append(folder if last == OPAQUE else f"{folder}/{last.removeprefix(WHITEOUT)}".lstrip("/"))
             elif member.islnk():
                 links.append((name, plain(member.linkname)))
+                removed.append(name)  # what was a folder has nothing in it any more
             elif member.isreg():
+                removed.append(name)
                 content = archive.extractfile(member)
                 data = content.read() if content else b""
                 sums[name] = hashlib.sha256(data).hexdigest()
@@ -133,8 +137,7 @@ def add_layer(image: Image, path: Path) -> None:
                     states[name] = data
             elif not member.isdir():
                 removed.append(name)
-    for name in removed:
-        image.remove(name)
+    image.remove(set(removed))
     for name, other in links:
         sums[name] = sums[other] if other in sums else image.sums[other]
     for name in sums:

@@ -11,7 +11,12 @@ from scripts import layer, oci
 EPOCH = 1764547200
 STATUS = b"Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\nArchitecture: amd64\nMaintainer: A <a@b.c>\n"
 LOWER = {"usr/bin/python3.11": layer.file(b"", 0o755), "var/lib/dpkg/status": layer.file(STATUS)}
-RUNS = {"Env": ["PATH=/usr/bin", "HOME=/root"], "User": "root", "Entrypoint": ["/bin/sh"], "Labels": {"theirs": "yes"}}
+RUNS = {
+    "Env": ["PATH=/usr/bin", "HOME=/root", "LD_PRELOAD=/x.so", "ODD"],
+    "User": "root",
+    "Entrypoint": ["/bin/sh"],
+    "Labels": {"theirs": "yes"},
+}
 
 Blobs = dict[str, bytes | Path]
 

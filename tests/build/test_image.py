@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_a_base_that_is_broken_or_of_a_kind_that_is_not_read_is_refused(tmp_path
     manifest = oci.read_document(given, item)
     torn = oci.blob(given, manifest["layers"][0]["digest"])
     torn.write_bytes(torn.read_bytes()[:-1])
-    with pytest.raises(ChecksumError):
+    with pytest.raises((ChecksumError, InputError)):
         taken(given, tmp_path / "base")
     manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+zstd"
     changed = oci.render(manifest)
@@ -100,6 +101,96 @@ def test_a_base_that_is_broken_or_of_a_kind_that_is_not_read_is_refused(tmp_path
     oci.write_layout(given, blobs, oci.index([oci.descriptor(oci.MANIFEST, changed)]))
     with pytest.raises(InputError, match=r"layers of the kind application/vnd\.oci\.image\.layer\.v1\.tar\+zstd; wanted"):
         taken(given, tmp_path / "base")
+
+
+def test_whiteouts_in_the_root_and_a_folder_that_became_a_file_take_away_what_was_there(tmp_path: Path) -> None:
+    inside = "usr/lib/x/a.dist-info/METADATA"
+    below = {**LOWER, inside: layer.file(METADATA)}
+    for number, (upper, gone) in enumerate([
+        ({".wh.usr": layer.file(b"")}, {name for name in below if name.startswith("usr/")}),
+        ({".wh..wh..opq": layer.file(b""), "new": layer.file(b"")}, set(below)),
+        ({"usr/lib/x": layer.file(b"")}, {inside}),
+    ]):  # fmt: skip
+        found = foreign_base.tree(base(tmp_path / str(number), below, upper))
+        assert set(below) - set(found) == gone
+        assert set(found) - set(below) <= set(upper)
+
+
+def odd_layout(folder: Path, change: Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], object]) -> Path:
+    """A base whose index entry, manifest and config somebody changed, with digests that are right."""
+    given = base(folder, LOWER)
+    (item,) = oci.read_index(given)
+    manifest = oci.read_document(given, item)
+    config = oci.read_document(given, manifest["config"])
+    change(item, manifest, config)
+    packed = {one["digest"]: oci.read_blob(given, one) for one in manifest.get("layers") or []}
+    if "config" in manifest:
+        manifest["config"] = oci.descriptor(oci.CONFIG, oci.render(config))
+    text = oci.render(manifest)
+    blobs: dict[str, bytes | Path] = {**packed, oci.digest_of(text): text, oci.digest_of(oci.render(config)): oci.render(config)}
+    oci.write_layout(given, blobs, oci.index([{**item, **oci.descriptor(oci.MANIFEST, text)}]))
+    return given
+
+
+ODD: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], object], str]] = {
+    "no config": (lambda _item, manifest, _config: manifest.pop("config"), "its index cannot be read: KeyError"),
+    "layers that are none": (
+        lambda _item, manifest, _config: manifest.update(layers=None),
+        "its image cannot be read: TypeError",
+    ),
+    "no rootfs": (lambda _item, _manifest, config: config.pop("rootfs"), "its image cannot be read: KeyError"),
+    "other diff_ids": (lambda _item, _manifest, config: config["rootfs"].update(diff_ids=[]), "other diff_ids than its layers"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_layout_of_another_form_is_told_in_words(tmp_path: Path, name: str) -> None:
+    change, words = ODD[name]
+    with pytest.raises(InputError, match=f"LNM_BASE_LAYOUT: .*{words}"):
+        taken(odd_layout(tmp_path / "given", change), tmp_path / "base")
+
+
+def test_what_may_be_left_out_or_null_is_no_defect(tmp_path: Path) -> None:
+    def change(item: dict[str, Any], _manifest: dict[str, Any], config: dict[str, Any]) -> None:
+        item["platform"] = None
+        config |= {"config": None, "history": None}
+
+    given = odd_layout(tmp_path / "given", change)
+    layout = build(tmp_path, given)
+    (item,) = oci.read_index(layout)
+    assert "PATH=/usr/bin" not in oci.read_document(layout, oci.read_document(layout, item)["config"])["config"]["Env"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("../../etc/x", tarfile.REGTYPE), ("dev/mem", tarfile.CHRTYPE), ("x", tarfile.FIFOTYPE)]
+)
+def test_a_base_with_a_device_or_a_name_that_leads_out_is_refused(name: str, kind: bytes) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        (member := tarfile.TarInfo(name)).type = kind
+        archive.addfile(member)
+    packed.seek(0)
+    with tarfile.open(fileobj=packed) as archive, pytest.raises(InputError, match="a device, a pipe, or a name that leads out"):
+        foreign_base.over({}, archive)
+
+
+def test_a_bomb_in_a_base_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign_base, "LARGEST_TEXT", 1000)
+    monkeypatch.setattr(foreign_base, "LARGEST_LAYER", 1 << 20)
+    large = {"a.dist-info/METADATA": layer.file(bytes(2000))}
+    with pytest.raises(InputError, match="has 2,000 bytes, wanted at most 1,000"):
+        foreign_base.tree(base(tmp_path / "a", LOWER, large))
+    with pytest.raises(InputError, match="is larger than 0 GiB"):
+        taken(base(tmp_path / "b", LOWER, {"x": layer.file(bytes(2 << 20))}), tmp_path / "base")
+
+
+def test_a_package_that_is_told_of_twice_is_one(tmp_path: Path) -> None:
+    twice = {
+        "var/lib/dpkg/status.d/libc6": layer.file(STATUS),
+        "x/a-1.dist-info/METADATA": layer.file(METADATA.replace(b"MIT", b"X/Y")),
+    }
+    found = taken(base(tmp_path / "given", LOWER, twice), tmp_path / "base")
+    assert [(one["name"], one["licence"]) for one in found["packages"]] == [("libc6", "NOASSERTION"), ("My_Tool", "NOASSERTION")]
 
 
 def test_which_bases_there_are(tmp_path: Path) -> None:
@@ -216,7 +307,9 @@ def test_an_image_runs_the_runner_as_nobody_special_with_our_layers_on_top(tmp_p
     runs = config["config"]
     assert (runs["User"], runs["Entrypoint"], runs["Cmd"]) == ("65532:65532", ["/usr/local/bin/lnm"], ["--help"])
     assert {"PATH=/usr/bin", "HOME=/home/nonroot", "LNM_BAKED_MIGRATIONS=/opt/lnm/migrations"} <= set(runs["Env"])
-    assert runs["Labels"]["theirs"] == "yes"
+    assert not [line for line in runs["Env"] if line.startswith("LD_PRELOAD")]
+    assert "theirs" not in runs["Labels"]
+    assert len(config["history"]) == len(manifest["layers"])
     assert config["created"] == "2025-12-01T00:00:00Z"
     tars = [gzip.decompress(oci.read_blob(layout, one)) for one in manifest["layers"]]
     assert [oci.digest_of(tar) for tar in tars] == config["rootfs"]["diff_ids"]

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from scripts import reporter
+from scripts.verify import image_statements, sboms
+from scripts.verify.outcome import FAILED, Built
 from tests.build.bases import base
 from tests.build.trees import Tree, contents
 
@@ -43,6 +46,10 @@ def test_the_kit_holds_images_and_everything_says_the_same_digest(imaged: Tree) 
         assert parts(imaged)[name] == {"digest": index["manifests"][0]["digest"], "id": name, "status": "ready"}
         assert digests(imaged)[name] == index["manifests"][0]["digest"]
     assert imaged.verify().code == 0
+    built = Built(imaged.dist, imaged.version, imaged.dist / "signing-key.pub", imaged.root / "bundle-layout")
+    found = [*image_statements.images(built), *sboms.sboms(built)]
+    assert [(one.subject, one.words) for one in found if one.state == FAILED] == []
+    assert len(found) > 2 * len(NAMES)
     assert imaged.bundle().made == []
 
 
@@ -70,6 +77,7 @@ def test_what_was_tampered_with_added_or_lost_in_a_layout_is_mended(imaged: Tree
     second.unlink()
     (layout / "blobs/sha256" / ("0" * 64)).write_bytes(b"added")
     (imaged.kit / "attestations" / NAMES[0] / "blobs/sha256/added").write_bytes(b"")
+    (layout / ".killed.part").write_bytes(b"")
 
     said = imaged.bundle()
 
@@ -92,6 +100,15 @@ def test_another_base_makes_another_image_and_none_takes_it_out_of_the_kit(image
     assert not (imaged.kit / "images").exists()
     assert {part["status"] for part in parts(imaged).values()} == {"absent"}
     assert imaged.verify().code == 0
+
+
+def test_a_base_that_is_not_what_was_locked_is_told_at_each_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "IMAGE_WORK", tmp_path)
+    assert reporter.relocked() == ""
+    for name, items in (("a", []), ("b", [{"package": "tzdata", "locked": "1", "taken": "2"}])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "base.json").write_text(json.dumps({"relocked": items}))
+    assert "the image is not made of what is locked: tzdata (nox -s lock" in reporter.relocked()
 
 
 def test_where_apt_is_missing_a_kit_is_built_without_an_image_and_says_why(tree: Tree, tmp_path: Path) -> None:

@@ -44,6 +44,31 @@ def test_blobs_of_an_earlier_layout_go_and_those_that_stay_are_not_written_again
     assert kept.read_bytes() == b"two"
 
 
+def test_whatever_else_lies_in_a_layout_goes(tmp_path: Path) -> None:
+    layout(tmp_path / "x", b"one")
+    (tmp_path / "x/.left.part").write_bytes(b"")
+    (tmp_path / "x/blobs/other/deep").mkdir(parents=True)
+    (tmp_path / "x/blobs/other/deep/file").write_bytes(b"")
+    (tmp_path / "x/blobs/link").symlink_to("/")
+    layout(tmp_path / "x", b"one")
+
+    assert sorted(path.name for path in (tmp_path / "x").rglob("*")) == sorted(
+        ["blobs", "index.json", "oci-layout", "sha256", oci.digest_of(b"one")[7:]]
+    )
+
+
+def test_a_blob_that_is_copied_from_a_file_is_the_one_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"evil")
+    with pytest.raises(ChecksumError, match="has other bytes"):
+        oci.write_layout(tmp_path / "x", {oci.digest_of(b"good"): tmp_path / "file"}, oci.index([]))
+    assert not oci.blob(tmp_path / "x", oci.digest_of(b"good")).exists()
+
+
+def test_an_index_of_something_else_stands_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text("{}")
+    assert oci.whole((tmp_path / "index.json",)) == (tmp_path / "index.json",)
+
+
 def test_in_a_table_the_index_stands_for_its_layout(tmp_path: Path) -> None:
     layout(tmp_path / "x", b"one")
     other = tmp_path / "file"

@@ -132,7 +132,7 @@ def test_what_an_image_is_built_on_is_a_dependency_by_its_purl(tmp_path: Path) -
     assert {item["uri"]: item["digest"]["sha256"] for item in found if item["uri"].startswith("pkg:")} == {
         "pkg:deb/debian/libssl3@3.0.22-1~deb12u2?arch=amd64&distro=debian-12": one,
         "pkg:deb/debian/zlib1g@1:1.2.13?arch=amd64&distro=debian-12": other,
-        f"pkg:oci/base@sha256:{other}": other,
+        f"pkg:oci/base@sha256%3A{other}": other,
     }
 
 

@@ -209,4 +209,5 @@ def test_an_image_has_the_migrations_of_the_kit_that_is_mounted(lnm: Lnm, kit: K
     assert f"{MIGRATION} is not in the image" in error["message"]
     assert "migrations/21-101/extra.py is not in the kit" in error["message"]
     assert "migrations/21-102/rollback-lnm-backfill.js has sha256" in error["message"]
+    assert "is empty" in lnm.plan("--json", wanted=2, LNM_BAKED_MIGRATIONS="").json["error"]["message"]
     assert lnm.plan("--json", wanted=4, LNM_BAKED_MIGRATIONS=str(tmp_path / "gone")).json["error"]["type"] == "NotFoundError"

@@ -156,3 +156,5 @@ def test_podman_loads_it_under_its_digest_and_runs_it_as_nobody(
     limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")  # what podman sets by itself is not allowed here
     assert ran(*podman, "run", "--rm", *alone, *limits, name, "--version") == f"lnm {version}\n"
     assert name == f"stella-ops.org/concelier/lnm-runner:{version}"
+    named = f"stella-ops.org/concelier/lnm-runner@{entry(layout)['digest']}"  # as runner/README.md says
+    assert ran(*podman, "run", "--rm", *alone, *limits, named, "--version") == f"lnm {version}\n"

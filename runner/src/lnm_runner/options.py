@@ -113,9 +113,14 @@ class Options:
 
     @property
     def baked_in(self) -> Path | None:
-        """Where an image has its migrations; None outside of one."""
+        """Where an image has its migrations; None outside of one.
+
+        Raises: InputError where that was emptied, which would leave out the comparison with the kit.
+        """
         named = self.environment.get("LNM_BAKED_MIGRATIONS")
-        return Path(named) if named else None
+        if named == "":
+            raise InputError("LNM_BAKED_MIGRATIONS is empty", hint="leave it as the image has it")
+        return None if named is None else Path(named)
 
     @property
     def lease_s(self) -> int:

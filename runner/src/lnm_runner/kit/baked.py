@@ -1,7 +1,8 @@
 """The migrations that are baked into an image of the runner must be those of the kit that is mounted into it.
 
 An image cannot contain the manifest of the kit that it lies in, so it has the migrations and the kit says whether they are the
-signed ones. A README explains and is no part of a migration (its digest leaves it out), so another one is no difference.
+signed ones. The README of a delivery explains and is no part of its migration (its digest leaves it out), so another one is no
+difference.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ def compare(signed: Mapping[str, str], baked: Path) -> None:
         raise NotFoundError(f"{baked}: this image has no migrations; LNM_BAKED_MIGRATIONS names that folder", hint=HINT)
     found = dict(present(baked))
     wanted = {name: sha256 for name, sha256 in signed.items() if name.startswith(f"{FOLDER}/") and counts(name)}
+    if not wanted:
+        raise ChecksumError("the kit has no migrations to compare those in this image with", hint=HINT)
     lines = [line for name in sorted({*found, *wanted}) if (line := difference(name, found.get(name), wanted.get(name)))]
     if lines:
         raise ChecksumError(f"the migrations in this image are not those of the kit: {'; '.join(lines)}", hint=HINT)
@@ -42,7 +45,7 @@ def present(baked: Path) -> Iterator[tuple[str, str]]:
 
 def counts(name: str) -> bool:
     """False for what no migration digest is over."""
-    return name.rpartition("/")[2] != README
+    return name.split("/")[2:] != [README]
 
 
 def difference(name: str, found: str | None, wanted: str | None) -> str:
