@@ -9,18 +9,17 @@ what is in it.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import json
 import re
 import tarfile
 import urllib.parse
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from debian.deb822 import Deb822
+from zlib_ng import gzip_ng, zlib_ng
 
 from scripts import canonical, layer, oci, sbom
 from scripts.errors import InputError, MissingError
@@ -36,7 +35,16 @@ DISTRIBUTION = "debian"
 HINT = f"make {VARIABLE} name the folder of an OCI layout with an image for this platform, or unset it"
 LARGEST_LAYER, LARGEST_TEXT = 4 << 30, 16 << 20  # bytes unpacked: of a layer, and of a file that tells of packages
 CHUNK = 1 << 20
-ODD = (LookupError, TypeError, AttributeError, ValueError, EOFError, OSError, tarfile.TarError, zlib.error)
+ODD = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    EOFError,
+    OSError,
+    tarfile.TarError,
+    cast("type[Exception]", zlib_ng.error),
+)
 """What reading a document or an archive of another form raises."""
 
 
@@ -109,7 +117,7 @@ def unpacked_digest(path: Path) -> str:
     Raises: InputError where it is none, or too large.
     """
     found, size = hashlib.sha256(), 0
-    with reading(f"layer {path.name[:12]}…"), gzip.open(path, "rb") as packed:
+    with reading(f"layer {path.name[:12]}…"), gzip_ng.open(path, "rb") as packed:
         while piece := packed.read(CHUNK):
             found.update(piece)
             size += len(piece)
@@ -126,7 +134,8 @@ def tree(layout: Path) -> dict[str, bytes]:
     (item,) = oci.read_index(layout)
     found: dict[str, bytes] = {}
     for one in oci.read_document(layout, item)["layers"]:
-        with reading("a layer"), tarfile.open(oci.blob(layout, one["digest"]), mode="r:gz") as packed:
+        path = oci.blob(layout, one["digest"])
+        with reading("a layer"), gzip_ng.open(path, "rb") as plain, tarfile.open(fileobj=plain, mode="r:") as packed:
             found = over(found, packed)
     return found
 

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scripts import canonical, checksums, debian, files, foreign_base, oci, statement
+from scripts import canonical, checksums, debian, files, oci, statement
 from scripts.errors import InputError
 from scripts.wheelhouse import Wheel
 
 BUILD_TYPE = "https://stella-ops.org/lnm/doit-build/v1"
 BUILDER = "https://stella-ops.org/lnm/builder/doit"
 SHARED = ("code", "tools")  # of a record: the same for every task of a step
-BASE_STEP = f"{foreign_base.__name__}.{foreign_base.write.__name__}"
+BASE_STEP = "scripts.foreign_base.write"  # not imported: what it is made of is no part of this step
 LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
 

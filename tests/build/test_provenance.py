@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from scripts import checksums, provenance
+from scripts import checksums, foreign_base, provenance
 from scripts.errors import InputError, MissingError
 from tests.build.trees import Tree, payload
 from tests.conftest import ROOT
@@ -124,7 +124,8 @@ def test_what_an_image_is_built_on_is_a_dependency_by_its_purl(tmp_path: Path) -
         f"{folder}/debian.lock": one,
     }
     fetched = recorded(tmp_path, "debs", one, step="scripts.debian_packages.write", outputs=debs)
-    taken = recorded(tmp_path, "base", one, step="scripts.foreign_base.write", settings={"digest": f"sha256:{other}"})
+    step = f"{foreign_base.__name__}.{foreign_base.write.__name__}"
+    taken = recorded(tmp_path, "base", one, step=step, settings={"digest": f"sha256:{other}"})
 
     statement = kit_statement(listed(tmp_path, x=one), fetched, taken, recorded(tmp_path, "x", one))
 
