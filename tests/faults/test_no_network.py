@@ -75,7 +75,7 @@ def called_home(how: str, place: Path) -> tuple[Outcome, bool]:
     truth = kit()
     _, _, *arguments = prepare(place, "verify_kit.py", truth.keys, truth.write_tarball(place))
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
+        server.settimeout(0)
         program = [sys.executable, "-c", CALLS_HOME, str(VERIFY_PY), str(server.getsockname()[1]), how, *arguments]
         done = subprocess.run(
             program, cwd=place, env=environment(place), capture_output=True, check=False, text=True, timeout=PATIENCE_S
