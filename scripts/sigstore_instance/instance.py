@@ -13,6 +13,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from scripts.sigstore_instance import entries, folder, oidc, server, signing_req
 from scripts.sigstore_instance.certificates import Authority
 from scripts.sigstore_instance.folder import Keys
 from scripts.sigstore_instance.log import Log
+from scripts.sigstore_instance.server import Reply
 
 ISSUER = oidc.ISSUER
 IDENTITY = "builder@lnm-dev.invalid"
+ENTRIES = "/api/v1/log/entries"
 
 
 @dataclass(frozen=True)
@@ -96,15 +99,21 @@ def serving(inst: Instance, port: int = 0) -> Iterator[str]:
     Raises: InputError where the port cannot be had.
     """
     routes: server.Routes = {
-        ("POST", "/api/v2/signingCert"): inst.certify,
-        ("POST", "/api/v1/log/entries"): lambda request, _: inst.enter(request),
-        ("GET", "/api/v1/log"): lambda *_: inst.log.head(),
-        ("GET", "/api/v1/log/publicKey"): lambda *_: inst.keys.log.public_pem(),
-        ("GET", "/api/v2/trustBundle"): lambda *_: inst.trust_bundle(),
-        ("GET", "/api/v2/configuration"): lambda *_: inst.configuration(),
+        ("POST", "/api/v2/signingCert"): lambda request, header: Reply(inst.certify(request, header)),
+        ("POST", ENTRIES): lambda request, _: entered(inst.enter(request)),
+        ("GET", "/api/v1/log"): lambda *_: Reply(inst.log.head()),
+        ("GET", "/api/v1/log/publicKey"): lambda *_: Reply(inst.keys.log.public_pem()),
+        ("GET", "/api/v2/trustBundle"): lambda *_: Reply(inst.trust_bundle()),
+        ("GET", "/api/v2/configuration"): lambda *_: Reply(inst.configuration()),
     }
     with server.answering(routes, port) as base:
         yield base
+
+
+def entered(entry: dict[str, Any]) -> Reply:
+    """Rekor's answer to a new entry; sigstore-go finds it by the ETag."""
+    (uuid,) = entry
+    return Reply(entry, HTTPStatus.CREATED, {"ETag": uuid, "Location": f"{ENTRIES}/{uuid}"})
 
 
 def now() -> dt.datetime:

@@ -28,7 +28,7 @@ from scripts.files import advice
 from scripts.sigstore_instance.keypair import KeyPair
 from scripts.sigstore_instance.merkle import Tree, leaf_hash
 
-ORIGIN = "rekor.lnm-dev.invalid"  # RFC 6761 §6.4: never resolved
+HOST = "rekor.lnm-dev.invalid"  # RFC 6761 §6.4: never resolved
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Log:
         """What Rekor answers about the log as a whole (LogInfo)."""
         size = len(self.tree)
         root = self.tree.root(size)
-        tree_id = str(int.from_bytes(self.key.log_id[:6], "big"))
-        return {"rootHash": root.hex(), "treeSize": size, "signedTreeHead": checkpoint(self.key, size, root), "treeID": tree_id}
+        signed = checkpoint(self.key, size, root)
+        return {"rootHash": root.hex(), "treeSize": size, "signedTreeHead": signed, "treeID": tree_id(self.key)}
 
 
 def write_all(file: int, data: bytes) -> None:
@@ -151,8 +151,16 @@ def promise(key: KeyPair, body: bytes, index: int, integrated_s: int) -> bytes:
     return key.sign(rfc8785.dumps(told_of(key, body, index, integrated_s)))
 
 
-def checkpoint(key: KeyPair, size: int, root: bytes, origin: str = ORIGIN) -> str:
-    """A signed note of what the log was at a size."""
-    note = f"{origin}\n{size}\n{canonical.b64(root)}\n"
-    signature = canonical.b64(key.log_id[:4] + key.sign(note.encode("utf-8")))
-    return f"{note}\n\u2014 {origin} {signature}\n"
+def checkpoint(key: KeyPair, size: int, root: bytes) -> str:
+    """A signed note of what the log was at a size.
+
+    The origin is «host - tree», and the signature is the host's: by this form sigstore-go tells a log of Rekor v1.
+    """
+    note = f"{HOST} - {tree_id(key)}\n{size}\n{canonical.b64(root)}\n"
+    signature = canonical.b64(key.log_id[:4] + key.sign(note.encode("ascii")))
+    return f"{note}\n\u2014 {HOST} {signature}\n"
+
+
+def tree_id(key: KeyPair) -> str:
+    """The number of the log's one tree, made of its key's name."""
+    return str(int.from_bytes(key.log_id[:6], "big"))

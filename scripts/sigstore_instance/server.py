@@ -9,6 +9,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,8 +25,18 @@ PATIENCE_S = 30  # for a client that stops sending
 CODES = {HTTPStatus.BAD_REQUEST: 3, HTTPStatus.UNAUTHORIZED: 16, HTTPStatus.NOT_FOUND: 5}  # gRPC's, which Fulcio answers with
 OTHER_CODE = 2
 
-Answer = Callable[[object, str], dict[str, Any] | str]
-"""(parsed body or None, the Authorization header) -> JSON, or text."""
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent when all is well: JSON, or a PEM block as text."""
+
+    told: dict[str, Any] | str
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = Callable[[object, str], Reply]
+"""(parsed body or None, the Authorization header) -> what is sent."""
 Routes = Mapping[tuple[str, str], Answer]
 
 
@@ -71,12 +82,11 @@ class Handler(BaseHTTPRequestHandler):
             data = self.read_body() if method == "POST" else None
             route = self.server.route(method, self.path)
             request = None if data is None else parse_json(data, "the request")
-            told = route(request, self.headers.get("Authorization", ""))
-            self.send(HTTPStatus.CREATED if method == "POST" else HTTPStatus.OK, told)
+            self.send(route(request, self.headers.get("Authorization", "")))
         except RefusedError as err:
-            self.send(err.status, {"code": CODES.get(err.status, OTHER_CODE), "message": err.message})
+            self.send(Reply({"code": CODES.get(err.status, OTHER_CODE), "message": err.message}, err.status))
         except KitError as err:
-            self.send(HTTPStatus.INTERNAL_SERVER_ERROR, {"code": OTHER_CODE, "message": err.message})
+            self.send(Reply({"code": OTHER_CODE, "message": err.message}, HTTPStatus.INTERNAL_SERVER_ERROR))
 
     def read_body(self) -> bytes:
         """The body, whose length must be told and within bounds.
@@ -93,13 +103,14 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(message, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return self.rfile.read(int(told))
 
-    def send(self, status: HTTPStatus, told: dict[str, Any] | str) -> None:
+    def send(self, reply: Reply) -> None:
         """Sends an answer."""
-        is_text = isinstance(told, str)
-        data = told.encode("utf-8") if isinstance(told, str) else json.dumps(told).encode("ascii")
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-pem-file" if is_text else "application/json")
-        self.send_header("Content-Length", str(len(data)))
+        is_pem = isinstance(reply.told, str)
+        data = reply.told.encode("ascii") if isinstance(reply.told, str) else json.dumps(reply.told).encode("ascii")
+        self.send_response(reply.status)
+        content = {"Content-Type": "application/x-pem-file" if is_pem else "application/json", "Content-Length": str(len(data))}
+        for name, value in {**content, **reply.headers}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from scripts import canonical
 from scripts.sigstore_instance.keypair import KeyPair
-from scripts.sigstore_instance.log import ORIGIN
+from scripts.sigstore_instance.log import HOST
 
 OPERATOR = "lnm-dev.invalid"
 TRUSTED_ROOT = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
@@ -23,11 +23,11 @@ CLIENT_TRUST_CONFIG = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
 def trusted_root(authority: x509.Certificate, log: KeyPair, certificate_log: KeyPair, start: str) -> dict[str, Any]:
     """The keys to verify with, good from `start` (RFC 3339) on; no address in it is ever resolved.
 
-    The host of a log's address is the origin of its checkpoints, which sigstore-js compares.
+    The host of a log's address is the name that signs its checkpoints, which sigstore-js compares.
     """
     return {
         "mediaType": TRUSTED_ROOT,
-        "tlogs": [log_instance(log, f"https://{ORIGIN}", start)],
+        "tlogs": [log_instance(log, f"https://{HOST}", start)],
         "certificateAuthorities": [
             {
                 "subject": {"organization": OPERATOR, "commonName": OPERATOR},
