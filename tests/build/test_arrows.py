@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 STANDARD = frozenset(sys.stdlib_module_names)
 THIRD_PARTY_OF_THE_BUILD = frozenset(
     {"cryptography", "debian", "doit", "installer", "license_expression", "packaging", "rfc8785", "securesystemslib"}
-    | {"spdx_tools", "zlib_ng"}
+    | {"sigstore", "sigstore_models", "spdx_tools", "zlib_ng"}
 )
 RUNNER = frozenset({"lnm_runner"})
 DRIVER = frozenset({"pymongo", "bson", "gridfs"})  # all from the distribution pymongo
