@@ -28,7 +28,10 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     "steps": ("scripts/*.py", frozenset({"scripts", *THIRD_PARTY_OF_THE_BUILD})),
     "instance": ("scripts/sigstore_instance/**/*.py", frozenset({"scripts", "cryptography", "jwt", "rfc8785"})),
     "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
-    "verify": ("scripts/verify/**/*.py", frozenset({"scripts.verify", "scripts.spdx_rules", *THIRD_PARTY_OF_THE_BUILD})),
+    "verify": (
+        "scripts/verify/**/*.py",
+        frozenset({"scripts.verify", "scripts.spdx_rules", "scripts.sigstore_instance", *THIRD_PARTY_OF_THE_BUILD}),
+    ),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),
     "verifier": ("bundle-layout/*.py", frozenset()),
     "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS),
