@@ -98,6 +98,16 @@ def test_the_vectors_hold_what_the_rule_is_about() -> None:
     assert flags["InvalidEncoding"] >= 50
 
 
+def test_a_key_of_small_order_is_none_to_us_and_one_to_openssl_under_which_anything_verifies() -> None:
+    """Why both verifiers look at the point themselves; verify.sh's look is in tests/faults/test_arguments.py."""
+    spki = vk.ALGORITHMS[1].prefix + (1).to_bytes(32, "little")
+    identity_and_zero = (1).to_bytes(32, "little") + bytes(32)
+
+    assert openssl_verifies(Vector("", 0, False, (), "", spki, b"anything", identity_and_zero))
+    with pytest.raises(vk.Wrong, match="not to be trusted"):
+        vk.read_spki(spki)
+
+
 def is_beyond_openssl(vector: Vector) -> bool:
     """`openssl pkeyutl -rawin` 3.0 cannot read an empty file («could not allocate 0 bytes»); nothing that a kit signs is empty."""
     return vector.file == "ed25519" and not vector.message
