@@ -103,7 +103,8 @@ def test_a_key_of_small_order_is_none_to_us_and_one_to_openssl_under_which_anyth
     spki = vk.ALGORITHMS[1].prefix + (1).to_bytes(32, "little")
     identity_and_zero = (1).to_bytes(32, "little") + bytes(32)
 
-    assert openssl_verifies(Vector("", 0, False, (), "", spki, b"anything", identity_and_zero))
+    vector = Vector("", 0, is_valid=False, flags=(), comment="", key=spki, message=b"anything", signature=identity_and_zero)
+    assert openssl_verifies(vector)
     with pytest.raises(vk.Wrong, match="not to be trusted"):
         vk.read_spki(spki)
 
