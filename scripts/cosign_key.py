@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import InputError
+from scripts.errors import InputError, ToolError
 
 LABELS = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")  # since cosign 2.0, and before it
 BLOCK = re.compile(rb"\s*-----BEGIN ([A-Z ]+)-----\r?\n([A-Za-z0-9+/=\s]+)-----END \1-----\s*")
@@ -45,7 +45,7 @@ class Box:
 def pkcs8(path: Path, data: bytes, password: bytes) -> bytes:
     """The PKCS#8 within, as a PEM block.
 
-    Raises: InputError; it repeats no byte of the file or the password.
+    Raises: InputError, ToolError; neither repeats a byte of the file or the password.
     """
     box = read(path, data)
     body = base64.encodebytes(opened(path, box, password))
@@ -125,17 +125,30 @@ def in_base64(path: Path, document: Mapping[str, Any], name: str, size: int | No
 def opened(path: Path, box: Box, password: bytes) -> bytes:
     """What is in the box.
 
-    Raises: InputError where the password is another, or a byte of the box was changed: which of both it is nobody can tell.
+    Raises: InputError where the password is another, or a byte of the box was changed: nobody can tell which; ToolError.
     """
     from nacl.exceptions import CryptoError
     from nacl.secret import SecretBox
 
-    key = hashlib.scrypt(password, salt=box.salt, n=box.cost, r=BLOCK_SIZE, p=PARALLEL, maxmem=MAX_MEMORY, dklen=KEY_BYTES)
     try:
-        return SecretBox(key).decrypt(box.ciphertext, box.nonce)
+        return SecretBox(key_of(path, box, password)).decrypt(box.ciphertext, box.nonce)
     except CryptoError:
         hint = f"try the password with: cosign public-key --key {path}; then set LNM_SIGNING_KEY_PASSWORD_FILE"
         raise InputError(f"{path}: the password is wrong, or the file is damaged", hint=hint) from None
+
+
+def key_of(path: Path, box: Box, password: bytes) -> bytes:
+    """The 32 bytes that open the box.
+
+    Raises: ToolError where there is not enough memory, or OpenSSL without scrypt.
+    """
+    try:
+        return hashlib.scrypt(password, salt=box.salt, n=box.cost, r=BLOCK_SIZE, p=PARALLEL, maxmem=MAX_MEMORY, dklen=KEY_BYTES)
+    except (ValueError, MemoryError) as err:
+        needed = 128 * box.cost * BLOCK_SIZE >> 20
+        raise ToolError(
+            f"{path}: scrypt failed, which needs {needed} MiB: {err}", hint="free some memory, and build again"
+        ) from err
 
 
 def damaged(path: Path, found: str, wanted: str) -> InputError:

@@ -1,7 +1,7 @@
 """The form of a private key file, told by its PEM label, and the kind of the key in it: what is read, what is refused by name.
 
 Read are PKCS#8 (RFC 5958), plain or encrypted, SEC 1 (RFC 5915, `EC PRIVATE KEY`), plain, and cosign's (`scripts.cosign_key`).
-Taken are ECDSA on P-256 and Ed25519, as a kit knows no other signature (docs/kit-format.md, «sig»).
+Taken are ECDSA on P-256 and Ed25519, as a kit knows no other signature (docs/kit-format.md, «Signatures»).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scripts.errors import InputError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-BEGIN = re.compile(rb"^-----BEGIN ([A-Z0-9 ]{1,40})-----", re.MULTILINE)
+BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 LEGACY = b"Proc-Type: 4,ENCRYPTED"  # RFC 1421 §4.6.1.1, as OpenSSL used it: the key is one round of MD5 over the password
 CURVES = {"secp224r1": "P-224", "secp384r1": "P-384", "secp521r1": "P-521"}
 RSA_RULE = "RSA below 3072 bits is refused anywhere, larger ones are not used here"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from scripts import cosign_key, keys
 from scripts.errors import InputError
 from tests.build.cosign_box import COSIGN, NONCE, SALT, SIGSTORE, around, b64, block, boxed, sealed
 from tests.build.test_keys import ED25519, P256, PASSWORD, Make, pem_of, refused, stored
+from tests.conftest import ROOT
 
 SECRET = PASSWORD.encode()
 VARIABLE = {"LNM_SIGNING_KEY_PASSWORD": PASSWORD}
@@ -148,6 +151,28 @@ def test_other_scrypt_parameters_are_refused_before_anything_is_computed(tmp_pat
     error = refused(key=stored(tmp_path, block(honest)), **VARIABLE)
     assert time.monotonic() - started < 1
     assert f"found other scrypt parameters ({said}), wanted N=32768, 65536 or 131072 with r=8, p=1" in error.message
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+import nacl.secret
+from scripts import cosign_key, errors
+box = cosign_key.Box(131072, bytes(32), bytes(24), bytes(200))
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + (40 << 20),) * 2)
+try:
+    cosign_key.opened(Path("cosign.key"), box, b"the password")
+except errors.ToolError as err:
+    print(err)
+"""
+
+
+def test_too_little_memory_is_told_in_words() -> None:
+    done = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("cosign.key: scrypt failed, which needs 128 MiB: ")
+    assert done.stdout.endswith("[exit 10]\n")
+    assert "the password" not in done.stdout
 
 
 Change = Callable[[dict[str, Any]], object]
