@@ -1,4 +1,4 @@
-"""Reads in a wheel what its metadata does not say surely: the copyright notices, and which of the BSD licences it means.
+"""Reads in a wheel what its metadata does not say surely: the copyright notices, which of the BSD licences it means, and MIT.
 
 Looked at are the licence files of `.dist-info` (PyPA, «Recording installed projects»; PEP 639) and, where they say nothing, the
 first lines of the modules.
@@ -30,6 +30,12 @@ BSD_2 = (
 )  # the sentences of https://spdx.org/licenses/BSD-2-Clause.html; the third clause follows
 BSD_3 = re.compile(r"neither the names? of .{1,200}? may be used to endorse or promote products")
 BSD_4 = "all advertising materials"
+MIT = (
+    "permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation",
+    "to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the software",
+    "the above copyright notice and this permission notice shall be included in all copies or substantial portions",
+    'the software is provided "as is", without warranty of any kind, express or implied',
+)  # the sentences of https://spdx.org/licenses/MIT.html
 
 
 def licence_files(wheel: Path) -> Iterator[str]:
@@ -62,6 +68,12 @@ def which_bsd(wheel: Path) -> str:
         if found:
             return found.pop() if len(found) == 1 else ""
     return ""
+
+
+def is_mit(wheel: Path) -> bool:
+    """True where every licence file of a wheel is the MIT licence, and there is one."""
+    texts = [" ".join(text.lower().split()) for text in licence_files(wheel)]
+    return bool(texts) and all(sentence in text for text in texts for sentence in MIT)
 
 
 def notices(texts: Iterable[str]) -> str:

@@ -54,6 +54,14 @@ def test_texts_that_disagree_say_nothing(tmp_path: Path) -> None:
     assert licences.which_bsd(wheel(tmp_path, a_py="")) == ""
 
 
+def test_the_mit_licence_is_told_by_its_text_and_by_all_of_the_texts(tmp_path: Path) -> None:
+    mit = ". ".join(licences.MIT).replace("copies of", "copies\nof")
+    assert licences.is_mit(wheel(tmp_path, **{"a-1_dist-info__LICENSE": mit}))
+    assert not licences.is_mit(wheel(tmp_path, **{"a-1_dist-info__LICENSE": mit.replace("sublicense, ", "")}))
+    assert not licences.is_mit(wheel(tmp_path, **{"a-1_dist-info__LICENSE": mit, "a-1_dist-info__LICENSE_other": TWO}))
+    assert not licences.is_mit(wheel(tmp_path, a_py=mit))
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
