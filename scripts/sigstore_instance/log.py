@@ -52,8 +52,8 @@ class Log:
         self.tree = Tree()
         self.read_to = 0
         self.turn = threading.Lock()
-        with self.held() as file:
-            self.catch_up(file)
+        self.size()
+        sync(path.parent)  # so that its name is on the disk as well
 
     def append(self, body: bytes) -> Place:
         """Adds an entry, on the disk before this returns."""
@@ -66,6 +66,12 @@ class Log:
             self.read_to += len(line)
             self.tree.append(leaf)
             return Place(len(self.tree) - 1, len(self.tree))
+
+    def size(self) -> int:
+        """The number of entries, those of other processes included."""
+        with self.held() as file:
+            self.catch_up(file)
+            return len(self.tree)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[int]:
@@ -114,10 +120,19 @@ class Log:
 
     def head(self) -> dict[str, Any]:
         """What Rekor answers about the log as a whole (LogInfo)."""
-        size = len(self.tree)
+        size = self.size()
         root = self.tree.root(size)
         signed = checkpoint(self.key, size, root)
         return {"rootHash": root.hex(), "treeSize": size, "signedTreeHead": signed, "treeID": tree_id(self.key)}
+
+
+def sync(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_all(file: int, data: bytes) -> None:

@@ -233,6 +233,14 @@ def identity_as_a_uri(good: Json, inst: Instance) -> Json:
     return again(good, inst, certify=certified(inst, identity=f"https://example.invalid/{instance.IDENTITY}"))
 
 
+@lie("SANs do not match")
+def identity_that_goes_on_after_a_null_byte(good: Json, inst: Instance) -> Json:
+    name = f"{instance.IDENTITY}\0.example.invalid".encode("ascii")
+    inside = bytes([0x81, len(name)]) + name  # RFC 5280 §4.2.1.6: rfc822Name [1] IA5String
+    names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes([0x30, len(inside)]) + inside)
+    return again(good, inst, certify=remade(inst, lambda found: [names if item.oid == names.oid else item for item in found]))
+
+
 @lie("OIDCIssuer does not match")
 def another_issuer(good: Json, inst: Instance) -> Json:
     return again(good, inst, certify=certified(inst, issuer="https://oidc.example.invalid"))
@@ -754,6 +762,35 @@ def no_certificate(good: Json, _: Instance) -> Json:
 @lie("signature|envelope|content")
 def no_content(good: Json, _: Instance) -> Json:
     del good["dsseEnvelope" if is_statement(good) else "messageSignature"]
+    return good
+
+
+@lie("extra", blind=(JS,))
+def member_that_nobody_knows(good: Json, _: Instance) -> Json:
+    good["note"] = "not signed"
+    return good
+
+
+@lie("", blind=(JS,))
+def member_said_twice(good: Json, _: Instance) -> bytes:
+    """Readers differ in which of two they take."""
+    return canonical.render(good).replace(b'{"', b'{"mediaType":"another","', 1)
+
+
+@lie("", blind=(JS, COSIGN))
+def base64_that_is_not_canonical(good: Json, _: Instance) -> Json:
+    """Bits that nobody reads are set: other bytes, the same signature."""
+    text = entry(good)["logId"]["keyId"]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    entry(good)["logId"]["keyId"] = f"{text[:-2]}{letters[letters.index(text[-2]) + 1]}="
+    return good
+
+
+@lie("pars|extra", blind=(JS,))
+def certificate_followed_by_more(good: Json, _: Instance) -> Json:
+    """sigstore-python lets a bare ValueError through: whoever calls it has to take every exception for a refusal."""
+    material = good["verificationMaterial"]["certificate"]
+    material["rawBytes"] = canonical.b64(base64.b64decode(material["rawBytes"]) + b"\0")
     return good
 
 

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from scripts import canonical
 from scripts.errors import InputError
-from scripts.sigstore_instance import instance, oidc, server
+from scripts.sigstore_instance import folder, instance, oidc, server
 from scripts.sigstore_instance.instance import IDENTITY, ISSUER, Instance
 from scripts.sigstore_instance.keypair import KeyPair
 from scripts.sigstore_instance.refusal import RefusedError
@@ -40,17 +40,35 @@ PEM, SPKI = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublic
 # ---- what is kept
 
 
-def modes(folder: Path) -> dict[str, int]:
-    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+def modes(place: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (place, *place.iterdir())}
 
 
 def test_the_folder_and_its_files_are_the_owners_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "instance"
-    folder.mkdir(mode=0o755)
+    place = tmp_path / "instance"
+    place.mkdir(mode=0o755)
 
-    instance.load(folder)
+    instance.load(place)
 
-    assert modes(folder) == {"instance": 0o700, "keys.json": 0o600, "log": 0o600}
+    assert modes(place) == {"instance": 0o700, "keys.json": 0o600, "log": 0o600}
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match="file is in it"):
+        instance.load(tmp_path)
+
+    assert (stat.S_IMODE(tmp_path.stat().st_mode), [path.name for path in tmp_path.iterdir()]) == (0o755, ["file"])
+
+
+def test_what_a_killed_process_left_does_not_stop_the_next(tmp_path: Path) -> None:
+    (tmp_path / f"{folder.PART}left").write_text("{")
+
+    instance.load(tmp_path)
+
+    assert (tmp_path / folder.KEYS).is_file()
 
 
 def test_what_is_loaded_again_is_the_same(tmp_path: Path) -> None:
@@ -502,8 +520,8 @@ def test_a_damaged_log_is_told_to_the_client_and_nobody_is_promised_anything(tmp
 
 
 def test_the_command_says_that_it_is_no_transparency_log_and_writes_what_clients_want(tmp_path: Path) -> None:
-    folder = tmp_path / "instance"
-    command = [sys.executable, "-m", "scripts.sigstore_instance", str(folder)]
+    place = tmp_path / "instance"
+    command = [sys.executable, "-m", "scripts.sigstore_instance", str(place)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(4)]
@@ -518,11 +536,11 @@ def test_the_command_says_that_it_is_no_transparency_log_and_writes_what_clients
     assert (process.returncode, status, err) == (0, 200, "")
     assert "no transparency log" in lines[0]
     assert "no transparency log" in lines[1]
-    assert set(modes(folder).values()) == {0o700, 0o600}
-    assert json.loads((folder / "signing_config.json").read_bytes())["rekorTlogUrls"][0]["url"] == base
-    inst = instance.load(folder)
-    assert json.loads((folder / "trusted_root.json").read_bytes()) == inst.trusted_root()
-    token = (folder / "token").read_text(encoding="ascii")
+    assert set(modes(place).values()) == {0o700, 0o600}
+    assert json.loads((place / "signing_config.json").read_bytes())["rekorTlogUrls"][0]["url"] == base
+    inst = instance.load(place)
+    assert json.loads((place / "trusted_root.json").read_bytes()) == inst.trusted_root()
+    token = (place / "token").read_text(encoding="ascii")
     assert oidc.subject(inst.keys.tokens, token) == IDENTITY
     assert token not in "".join(lines) + out
 
