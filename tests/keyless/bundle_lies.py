@@ -68,16 +68,17 @@ class Lie:
     make: Callable[[bytes, Instance], bytes]
     """(the good bundle, the instance that signed it) -> the bad one."""
     reason: str
-    """A pattern that sigstore-python's words must hold, in any case; empty in BEYOND."""
+    """A pattern that sigstore-python's words must hold, in any case; empty where it accepts."""
     blind: frozenset[str] = frozenset()
     """Other clients that accept it."""
 
 
-_rows: list[Lie] = []
+ROWS: list[Lie] = []
+FORM_ROWS: list[Lie] = []
 
 
 def lie(
-    reason: str, *, of: tuple[str, ...] = BOTH, blind: tuple[str, ...] = ()
+    reason: str, *, of: tuple[str, ...] = BOTH, blind: tuple[str, ...] = (), table: list[Lie] = ROWS
 ) -> Callable[[Callable[[Json, Instance], Json | bytes]], None]:
     """Enters a lie; the function changes what it is given, or makes another."""
 
@@ -86,7 +87,7 @@ def lie(
             told = tell(json.loads(good), inst)
             return told if isinstance(told, bytes) else canonical.render(told)
 
-        _rows.extend(Lie(f"{kind}_{tell.__name__}", kind, make, reason, frozenset(blind)) for kind in of)
+        table.extend(Lie(f"{kind}_{tell.__name__}", kind, make, reason, frozenset(blind)) for kind in of)
 
     return enter
 
@@ -771,13 +772,13 @@ def member_that_nobody_knows(good: Json, _: Instance) -> Json:
     return good
 
 
-@lie("", blind=(JS,))
+@lie("", blind=(JS,), table=FORM_ROWS)
 def member_said_twice(good: Json, _: Instance) -> bytes:
     """Readers differ in which of two they take."""
     return canonical.render(good).replace(b'{"', b'{"mediaType":"another","', 1)
 
 
-@lie("", blind=(JS, COSIGN))
+@lie("", blind=(JS, COSIGN), table=FORM_ROWS)
 def base64_that_is_not_canonical(good: Json, _: Instance) -> Json:
     """Bits that nobody reads are set: other bytes, the same signature."""
     text = entry(good)["logId"]["keyId"]
@@ -814,5 +815,6 @@ def followed_by_more(good: Json, _: Instance) -> bytes:
     return canonical.render(good) + b"{}\n"
 
 
-LIES = tuple(row for row in _rows if row.reason)
-BEYOND = tuple(row for row in _rows if not row.reason)
+LIES = tuple(row for row in ROWS if row.reason)
+BEYOND = tuple(row for row in ROWS if not row.reason)
+FORM = tuple(FORM_ROWS)
