@@ -342,21 +342,17 @@ def with_envelope(statement: dict[str, Any], envelope: object) -> dict[str, Any]
     return put(statement, "spec.proposedContent.envelope", json.dumps(envelope))
 
 
-def pem_of(value: bytes) -> str:
-    return canonical.b64(value)
-
-
 def other_certificate(inst: Instance) -> str:
     public = KeyPair.make().private.public_key()
     found = inst.authority.issue(public, IDENTITY, ISSUER, dt.datetime.now(dt.UTC).replace(microsecond=0))
-    return pem_of(found.public_bytes(PEM))
+    return canonical.b64(found.public_bytes(PEM))
 
 
 def ed25519_certificate() -> str:
     key = ed25519.Ed25519PrivateKey.generate()
     name, at = x509.Name([]), dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, at, at + dt.timedelta(1))
-    return pem_of(builder.sign(key, None).public_bytes(PEM))
+    return canonical.b64(builder.sign(key, None).public_bytes(PEM))
 
 
 Change = Callable[[dict[str, Any], dict[str, Any], Instance], object]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.errors import ChecksumError
+from scripts.errors import ChecksumError, InputError
 from scripts.sigstore_instance.keypair import KeyPair
 from scripts.sigstore_instance.log import Log, Place
 from scripts.sigstore_instance.merkle import Tree, leaf_hash, node_hash
@@ -121,6 +121,24 @@ def test_a_damaged_line_is_told_and_not_cut_off(place: int, tmp_path: Path) -> N
         Log(path, log.key)
 
     assert path.read_bytes() == bytes(data)
+
+
+def test_a_log_that_was_cut_under_its_reader_is_told(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log", KeyPair.make())
+    log.append(b"one")
+    log.path.write_bytes(b"")
+
+    with pytest.raises(ChecksumError, match="log: entries were cut off"):
+        log.append(b"two")
+
+    assert log.path.read_bytes() == b""
+
+
+def test_a_disk_that_refuses_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+
+    with pytest.raises(InputError, match="log: Is a directory"):
+        Log(tmp_path / "log", KeyPair.make())
 
 
 def append_often(path: Path, pem: str, who: int) -> None:
