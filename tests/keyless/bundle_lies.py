@@ -127,6 +127,15 @@ def signature_with_a_flipped_bit(good: Json, _: Instance) -> Json:
     return with_signature(good, base64.b64decode(flipped(content)))
 
 
+@lie("signature is invalid|signature must be non-empty")
+def signature_that_is_no_base64(good: Json, _: Instance) -> Json:
+    if is_statement(good):
+        good["dsseEnvelope"]["signatures"][0]["sig"] = "%%%%"
+    else:
+        good["messageSignature"]["signature"] = "%%%%"
+    return good
+
+
 @lie("signature is invalid|invalid signature")
 def signature_by_another_key_and_logged(good: Json, inst: Instance) -> Json:
     """All of it fits but that the certificate's key has not signed: no honest log takes such an entry."""
@@ -582,6 +591,12 @@ def index_changed(good: Json, _: Instance) -> Json:
     return good
 
 
+@lie("failed to load|inclusion promise")
+def index_below_zero(good: Json, _: Instance) -> Json:
+    entry(good)["logIndex"] = "-1"
+    return good
+
+
 # ---- the proof
 
 
@@ -710,6 +725,29 @@ def checkpoint_of_an_earlier_tree(good: Json, inst: Instance) -> Json:
     return checkpointed(made, checkpoint(inst.log.key, size, inst.log.tree.root(size)))
 
 
+def resigned(bundle: Json, inst: Instance, change: Callable[[list[str]], list[str]]) -> Json:
+    """The lines of the checkpoint's note changed, and signed by the log as they are then."""
+    note, _, line = proof(bundle)["checkpoint"]["envelope"].partition("\n\n")
+    text = "".join(f"{part}\n" for part in change(note.split("\n")))
+    signature = canonical.b64(inst.log.key.log_id[:4] + inst.log.key.sign(text.encode("ascii")))
+    return checkpointed(bundle, f"{text}\n{line.rpartition(' ')[0]} {signature}\n")
+
+
+@lie("LogCheckpoint")
+def checkpoint_without_origin(good: Json, inst: Instance) -> Json:
+    return resigned(good, inst, lambda lines: lines[1:])
+
+
+@lie("LogCheckpoint")
+def checkpoint_without_size(good: Json, inst: Instance) -> Json:
+    return resigned(good, inst, lambda lines: [lines[0], lines[2]])
+
+
+@lie("LogCheckpoint")
+def checkpoint_without_root(good: Json, inst: Instance) -> Json:
+    return resigned(good, inst, lambda lines: lines[:2])
+
+
 @lie("", blind=(COSIGN,))
 def checkpoint_of_another_size(good: Json, inst: Instance) -> Json:
     """Signed by the log: the right root, said to be that of a tree of another size."""
@@ -743,6 +781,24 @@ def media_type_missing(good: Json, _: Instance) -> Json:
 def chain_instead_of_a_certificate(good: Json, _: Instance) -> Json:
     material = good["verificationMaterial"]
     material["x509CertificateChain"] = {"certificates": [material.pop("certificate")]}
+    return good
+
+
+@lie("expected certificate")
+def chain_with_the_root(good: Json, inst: Instance) -> Json:
+    material, root = (
+        good["verificationMaterial"],
+        inst.trusted_root()["certificateAuthorities"][0]["certChain"]["certificates"][0],
+    )
+    material["x509CertificateChain"] = {"certificates": [material.pop("certificate"), root]}
+    return good
+
+
+@lie("expected certificate")
+def chain_that_is_empty(good: Json, _: Instance) -> Json:
+    material = good["verificationMaterial"]
+    del material["certificate"]
+    material["x509CertificateChain"] = {"certificates": []}
     return good
 
 
@@ -787,6 +843,14 @@ def base64_that_is_not_canonical(good: Json, _: Instance) -> Json:
     return good
 
 
+@lie("", blind=(JS,), table=FORM_ROWS)
+def base64_with_a_foreign_character(good: Json, _: Instance) -> Json:
+    """sigstore-python passes over what is not of the alphabet."""
+    promised = entry(good)["inclusionPromise"]
+    promised["signedEntryTimestamp"] = "%" + promised["signedEntryTimestamp"]
+    return good
+
+
 @lie("pars|extra", blind=(JS,))
 def certificate_followed_by_more(good: Json, _: Instance) -> Json:
     """sigstore-python lets a bare ValueError through: whoever calls it has to take every exception for a refusal."""
@@ -818,3 +882,45 @@ def followed_by_more(good: Json, _: Instance) -> bytes:
 LIES = tuple(row for row in ROWS if row.reason)
 BEYOND = tuple(row for row in ROWS if not row.reason)
 FORM = tuple(FORM_ROWS)
+
+CONFORMANCE = {
+    "bundle-empty-certificate-chain": "chain_that_is_empty",
+    "bundle-from-wrong-instance": "signed_at_another_instance",
+    "bundle-invalid-base64-signature": "signature_that_is_no_base64",
+    "bundle-malformed-json": "truncated",
+    "bundle-negative-log-index": "index_below_zero",
+    "bundle-unknown-version": "media_type_of_the_future",
+    "bundle-with-root-cert": "chain_with_the_root",
+    "checkpoint-bad-keyhint": "checkpoint_with_another_hint",
+    "checkpoint-wrong-roothash": "checkpoint_of_another_root",
+    "cve-2022-36056-swapped-tlog-entry": "entry_of_another_signature",
+    "dsse-invalid-sig": "signature_with_a_flipped_bit",
+    "dsse-mismatch-envelope": "payload_changed",
+    "dsse-mismatch-sig": "entry_of_another_signature",
+    "inclusion-proof-corrupted-hash": "proof_with_a_flipped_bit",
+    "incorrect-public-key": "entry_of_another_certificate",
+    "integrated-time-in-future": "time_changed_to_the_future",
+    "intoto-expired-certificate": "entered_after_the_authority",
+    "intoto-log-entry-mismatch": "entry_of_an_older_kind_about_another_payload",
+    "intoto-missing-inclusion-proof": "proof_missing",
+    "intoto-set-outside-signing-cert-validity": "entered_after_the_certificate",
+    "invalid-checkpoint-signature": "checkpoint_with_a_flipped_bit",
+    "invalid-ct-key": "timestamp_by_another_log",
+    "invalid-inclusion-proof": "checkpoint_missing",
+    "managed-key-and-client-identity": "key_instead_of_a_certificate",
+    "message-digest-mismatch": "digest_of_another_file",
+    "rekor2-checkpoint-missing-log-signature": "checkpoint_without_signature",
+    "rekor2-checkpoint-missing-origin": "checkpoint_without_origin",
+    "rekor2-checkpoint-missing-root-hash": "checkpoint_without_root",
+    "rekor2-checkpoint-missing-size": "checkpoint_without_size",
+    "rekor2-checkpoint-no-matching-signature": "checkpoint_by_another_key",
+    "rekor2-no-inclusion-proof": "proof_missing",
+    "rekor2-no-timestamp": "promise_missing",
+    "signature-mismatch": "bundle_of_another_file",
+    "wrong-hashedrekord-artifact": "entry_of_another_digest",
+    "wrong-hashedrekord-cert-and-sig": "entry_of_another_signature",
+    "wrong-hashedrekord-entry": "blob_entered_as_a_statement",
+    "wrong-material": "bundle_of_the_manifest",
+}
+"""Each case of the public suite (less its `_fail`) that can be told of a kit's bundles, and the row that tells it here. What it
+has beside these is about Rekor v2's own entries, timestamp authorities, bundles v0.1, keys, or a trusted root's periods."""

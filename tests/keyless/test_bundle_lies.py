@@ -12,7 +12,7 @@ from sigstore.errors import Error
 from scripts import canonical
 from scripts.sigstore_instance.instance import Instance
 from tests.keyless import sigstore_js
-from tests.keyless.bundle_lies import BEYOND, COSIGN, FORM, JS, LIES, Lie
+from tests.keyless.bundle_lies import BEYOND, CONFORMANCE, COSIGN, FORM, JS, LIES, Lie
 from tests.keyless.conftest import Good
 from tests.keyless.cosign import Cosign
 from tests.keyless.forge import again
@@ -37,6 +37,12 @@ def by_hand(inst: Instance, good: Good) -> tuple[bytes, bytes]:
 
 def test_no_name_stands_for_two_lies() -> None:
     assert len({lie.name for lie in ALL}) == len(ALL)
+
+
+def test_every_case_of_the_public_suite_has_its_row() -> None:
+    told = {lie.name.removeprefix(f"{lie.of}_") for lie in LIES}
+
+    assert {case: row for case, row in CONFORMANCE.items() if row not in told} == {}
 
 
 def test_what_is_not_broken_passes(inst: Instance, good: Good) -> None:
