@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from scripts.errors import ChecksumError, InputError
 from scripts.sigstore_instance.keypair import KeyPair
 from scripts.sigstore_instance.log import Log, Place
 from scripts.sigstore_instance.merkle import Tree, leaf_hash, node_hash
+from tests.conftest import ROOT
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 RFC_6962_OF_8 = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
@@ -139,6 +142,32 @@ def test_a_disk_that_refuses_is_told_in_words(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="log: Is a directory"):
         Log(tmp_path / "log", KeyPair.make())
+
+
+def test_what_was_answered_for_is_there_after_a_kill(tmp_path: Path) -> None:
+    key, path = KeyPair.make(), tmp_path / "log"
+    code = (
+        "import sys; from pathlib import Path; from scripts.sigstore_instance.keypair import KeyPair\n"
+        "from scripts.sigstore_instance.log import Log; log = Log(Path(sys.argv[1]), KeyPair.from_pem(sys.stdin.read()))\n"
+        "while True: print(log.append(bytes(1 << 16)).index, flush=True)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(key.pem())
+    process.stdin.close()
+    answered = [int(process.stdout.readline()) for _ in range(20)]
+    process.kill()
+    answered += map(int, process.stdout.read().split())
+    process.wait()
+    process.stdout.close()
+
+    log = Log(path, key)
+
+    assert answered == list(range(len(answered)))
+    assert len(log.tree) in {len(answered), len(answered) + 1}
+    assert log.append(b"next").index == len(log.tree) - 1
 
 
 def append_often(path: Path, pem: str, who: int) -> None:
