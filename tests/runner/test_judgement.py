@@ -119,7 +119,7 @@ def test_a_statement_must_be_signed_by_a_builder(place: Path, name: str) -> None
     kit.relist()
 
     assert seen(kit, place, None, keys=(key_file(place, MAIN), key_file(place, SECOND))).policy is None
-    with pytest.raises(SignatureError, match="a statement below attestations/ is signed by .*Security team"):
+    with pytest.raises(SignatureError, match=r"a statement below attestations/ is signed by .*Security team"):
         seen_at(place / "kit", policy, MADE)
 
 

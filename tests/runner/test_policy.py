@@ -48,7 +48,7 @@ DEFECTS = {
     "huge": (text(BUILDER) + b"#" * (300 << 10), "more than"),
     "empty": (b"", "schema: is missing"),
     "other_schema": (text(BUILDER, schema="stellaops.lnm.trust-policy/2"), "schema: is"),
-    "unknown_member": (text(BUILDER, **{"kit_max_age": 3}), "kit-max-age: is not known here"),
+    "unknown_member": (text(BUILDER, kit_max_age=3), "kit-max-age: is not known here"),
     "unknown_member_of_a_signer": (text(BUILDER + "roles = 'builder'\n"), "signer[1].roles: is not known here"),
     "unknown_role_of_the_threshold": (text(BUILDER, threshold={"signatures": 1, "rehearsal": 1}), "threshold.rehearsal: is not"),
     "version_true": (text(BUILDER, version=True), "version: is True, wanted a whole number"),
