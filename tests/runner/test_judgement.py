@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lnm_runner.errors import InputError, RunnerError, SignatureError, VersionError
-from lnm_runner.kit import judgement, verification
+from lnm_runner.kit import core, judgement, verification
 from lnm_runner.kit.policy import Policy
 from lnm_runner.kit.verification import Trust, Verified
 
@@ -32,11 +32,11 @@ def seen(kit: forge.Kit, place: Path, policy: Policy | None, now: dt.datetime = 
 
 def seen_at(path: Path, policy: Policy | None, now: dt.datetime, keys: tuple[Path, ...] = ()) -> Verified:
     trusted, notes = verification.trusted_keys(Trust(policy, keys))
-    verifier = verification.core.verifier()
+    verifier = core.verifier()
     try:
         report = verifier.verify(path, trusted)
     except verifier.Refused as refused:
-        raise verification.core.refused(refused) from refused
+        raise core.refused(refused) from refused
     return verification.judged(policy, report, notes, now)
 
 
