@@ -43,7 +43,8 @@ environment:
   LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
-  6 checksum or unsafe archive, 9 another runner is at work, 10 try again, 130 cancelled"""
+  6 checksum or unsafe archive, 7 transparency log, trusted root or trust state, 8 version not monotonic,
+  9 another runner is at work, 10 try again, 130 cancelled"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -116,7 +117,9 @@ def parser() -> Parser:
     command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
     kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
-    verify.add_argument("kit", metavar="KIT", type=Path, help="the kit")
+    explain = command("explain", "verify a kit and tell in plain words what it is", key, below=kits)
+    for looking in (verify, explain):
+        looking.add_argument("kit", metavar="KIT", type=Path, help="the kit")
     # fmt: on
     return top
 

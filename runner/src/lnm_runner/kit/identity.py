@@ -94,7 +94,7 @@ def verify(signed: Mapping[str, bytes], bundles: Mapping[str, bytes], policy: Po
     if importlib.util.find_spec("sigstore") is None:
         raise UnavailableError(
             "identity signature: not checked: sigstore is not installed beside lnm",
-            hint="install lnm-runner[keyless] from this kit's wheelhouse, runner/README.md says how",
+            hint="install lnm-runner[keyless] from the wheelhouse of a kit, runner/README.md says how; the image has no sigstore",
         )
     logging.getLogger("sigstore").addHandler(logging.NullHandler())  # what it logs of unverified things is not printed
     bounds = Bounds(tuple(signer for signer in policy.signers if signer.identity), root, now)
