@@ -121,11 +121,13 @@ class Explanation:
         yield from (f"delivery {part}" for part in manifest.deliveries)
         yield from (f"part {part}" for part in manifest.parts)
         sizes = self.contents.sizes
-        yield f"{len(sizes)} files, {megabytes(sum(sizes.values()))}"
+        yield f"{counted(len(sizes), 'file')}, {megabytes(sum(sizes.values()))}"
         for folder, found in self.folders().items():
-            yield f"{folder}: {found['files']} files, {megabytes(found['bytes'])}"
-        yield from (f"runner/{place}: {count} wheels, for {', '.join(tags)}" for place, count, tags in self.wheelhouses())
-        yield from (f"sbom {name}: {count} packages" for name, count in self.packages().items())
+            yield f"{folder}: {counted(found['files'], 'file')}, {megabytes(found['bytes'])}"
+        yield from (
+            f"runner/{place}: {counted(count, 'wheel')}, for {', '.join(tags)}" for place, count, tags in self.wheelhouses()
+        )
+        yield from (f"sbom {name}: {counted(count, 'package')}" for name, count in self.packages().items())
 
     def folders(self) -> dict[str, dict[str, int]]:
         """`{folder: {files, bytes}}` of the folders at the top; `.` has what lies there itself."""
@@ -155,8 +157,9 @@ class Explanation:
     # ---- what of it is known
 
     def checked(self) -> Iterator[str]:
-        """What the verifiers found right."""
-        yield from (line.partition(": ")[2] for line in self.verified.lines() if line.startswith("checked: "))
+        """What the verifiers found right, less what the manifest says and stands above."""
+        found = (line.partition(": ")[2] for line in self.verified.lines() if line.startswith("checked: "))
+        yield from (line for line in found if not line.startswith(("source ", "channel ", "delivery ", "part ")))
 
     def not_checked(self) -> Iterator[str]:
         """What nobody has looked at, so that «verified» is not taken for more than it is."""
@@ -208,3 +211,8 @@ def platform(tag: str) -> str:
 def megabytes(size: int) -> str:
     """Bytes in words."""
     return f"{size / MEGABYTE:.1f} MB"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
