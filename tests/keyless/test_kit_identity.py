@@ -144,6 +144,18 @@ def test_a_root_whose_time_was_over_when_the_kit_was_signed_is_refused(inst: Ins
         verified(inst, pair, root=changed(inst, change))
 
 
+@pytest.mark.parametrize("kind", ["tlogs", "ctlogs", "certificateAuthorities"])
+def test_a_root_that_does_not_say_from_when_on_is_refused(inst: Instance, pair: Pair, kind: str) -> None:
+    """As sigstore-conformance has it: a bound that is missing is not taken for none."""
+
+    def change(root: dict[str, Any]) -> None:
+        for item in root[kind]:
+            (item if "validFor" in item else item["publicKey"]).pop("validFor")
+
+    with pytest.raises(TrustRootError, match="when none of the trusted root"):
+        verified(inst, pair, root=changed(inst, change))
+
+
 def test_a_root_whose_time_came_to_its_end_later_still_counts(inst: Instance, pair: Pair) -> None:
     """A kit does not get worse because a log was replaced after it had been signed."""
 
@@ -190,3 +202,19 @@ def test_the_root_is_the_file_that_the_policy_names_and_no_other(inst: Instance,
     file.write_bytes(root + b" ")
     with pytest.raises(TrustRootError, match="the policy says"):
         identity.read_root(named)
+
+
+class PanicError(BaseException):
+    """As a panic in Rust comes out: no Exception."""
+
+
+@pytest.mark.parametrize("way_out", [SystemExit(0), PanicError("panic"), MemoryError(), RecursionError(), OSError("a socket")])
+def test_whatever_comes_out_of_the_library_is_a_refusal(
+    inst: Instance, pair: Pair, monkeypatch: pytest.MonkeyPatch, way_out: BaseException
+) -> None:
+    def leave(*_: object, **__: object) -> None:
+        raise way_out
+
+    monkeypatch.setattr("sigstore.verify.Verifier.verify_dsse", leave)
+    with pytest.raises(TrustRootError, match="does not verify"):
+        verified(inst, pair)

@@ -43,8 +43,8 @@ def test_folder_and_tarball_are_told_alike(said: Lnm, kit: Kit, dist: Path, vers
     unpacked, packed = (said("kit", "explain", "--key", kit.key, path).stdout for path in (kit.folder, tarball))
 
     assert packed.partition("How to go on")[0] == unpacked.partition("How to go on")[0]
-    assert f"lnm kit import {tarball} --execute" in packed
-    assert f"lnm preflight 21-101 --kit {kit.folder}" in unpacked
+    assert f"  lnm kit import {tarball} --key {kit.key}\n" in packed
+    assert f"  lnm preflight 21-101 --kit {kit.folder} --key {kit.key}\n" in unpacked
 
 
 def test_the_words_name_signers_roles_and_what_was_not_checked(said: Lnm, tmp_path: Path) -> None:

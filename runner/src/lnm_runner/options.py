@@ -174,12 +174,16 @@ class Options:
         )
         return Path(base) / "lnm"
 
+    @property
+    def trusted(self) -> list[tuple[str, Path]]:
+        """The options that say whom a kit is believed, as they were given."""
+        return [*(("--key", key) for key in self.keys), *([("--policy", self.policy)] if self.policy else [])]
+
     def command(self, *words: str) -> str:
         """A command of `lnm` about the same kit, key and database, to be typed as it is."""
         given = [
             ("--kit", self.kit or "KIT"),
-            *(("--key", key) for key in self.keys),
-            ("--policy", self.policy),
+            *self.trusted,
             ("--db", self.database),
             ("--mongo-uri", self.mongo_uri),
         ]

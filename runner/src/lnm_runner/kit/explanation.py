@@ -25,13 +25,13 @@ MEGABYTE: Final = 1_000_000
 class Explanation:
     """What there is to say of one kit."""
 
-    def __init__(self, path: Path, verified: Verified) -> None:
-        """Reads the kit once more, for its sizes and its SBOMs.
+    def __init__(self, path: Path, verified: Verified, commands: Sequence[str] = ()) -> None:
+        """Reads the kit once more, for its sizes and its SBOMs; `commands` go on from here.
 
         Raises: ChecksumError where it has changed since it was verified.
         """
-        self.path = path
         self.verified = verified
+        self.commands = commands
         self.report = verified.report
         self.contents: Contents = contents.read(path, verified.report.sums, lambda name: SBOM.fullmatch(name) is not None)
 
@@ -47,7 +47,7 @@ class Explanation:
                 "wheels": self.wheels(),
             },
             "notChecked": list(self.not_checked()),
-            "next": list(self.next()),
+            "next": list(self.commands),
         }
 
     def lines(self) -> list[str]:
@@ -59,7 +59,7 @@ class Explanation:
             *headed("What is inside", self.inside()),
             *headed("What was checked", self.checked()),
             *headed("What was not checked", self.not_checked()),
-            *headed("How to go on", self.next()),
+            *headed("How to go on", self.commands),
             self.report.lines()[-1],
         ]
 
@@ -172,16 +172,6 @@ class Explanation:
         yield "whether it fits your database: lnm preflight does that"
         source = "the policy" if self.verified.policy else "the key"
         yield f"{source} itself: whether it is the right one is known only from the way by which it reached you"
-
-    def next(self) -> Iterator[str]:
-        """The commands that go on."""
-        if not self.path.is_dir():
-            yield f"lnm kit import {self.path} --execute, which verifies it again, unpacks it and makes it the one in use"
-            return
-        ready = [part.id for part in self.report.manifest.deliveries if part.status == "ready"]
-        for delivery in ready[:1]:
-            yield f"lnm preflight {delivery} --kit {self.path}, then lnm plan {delivery} --kit {self.path}; both write nothing"
-        yield f"read {self.path / 'README.md'}"
 
 
 def signature(of: str, key: PublicKey, verified: Verified) -> dict[str, Any]:

@@ -115,9 +115,9 @@ def verify_one(name: str, data: bytes, bundle: bytes, bounds: Bounds) -> Identit
         at = integrated_at(bundle)
         check_past(name, at, bounds.now)
         run(name, data, bundle, matching, root_at(name, bounds.root, at))
-    except RunnerError:
+    except (RunnerError, KeyboardInterrupt):
         raise
-    except Exception as err:
+    except BaseException as err:  # an exit, or a panic of a library in Rust, is no verdict either
         raise refused(name, matching, err) from err
     signer = matching.found[0]
     return Identity(str(signer.identity), str(signer.issuer), matching.algorithm)
@@ -169,7 +169,7 @@ def check_unseen(bundle: Any) -> None:
         raise ValueError("its digest is not by SHA-256")
 
 
-def refused(name: str, matching: Matching, err: Exception) -> RunnerError:
+def refused(name: str, matching: Matching, err: BaseException) -> RunnerError:
     """Why a bundle was refused; a library's words about what is wrong are told on one line, cut."""
     file = BUNDLES[name]
     if matching.algorithm and not matching.found:
@@ -205,10 +205,10 @@ def root_at(name: str, root: bytes, at: dt.datetime) -> bytes:
 
 
 def is_valid(item: Mapping[str, Any], at: dt.datetime) -> bool:
-    """Whether a log or an authority of a trusted root was valid at a time."""
+    """Whether a log or an authority of a trusted root was valid at a time; one that does not say from when on never is."""
     period = item.get("validFor") or item.get("publicKey", {}).get("validFor") or {}
-    start, end = period.get("start"), period.get("end")
-    return (start is None or dt.datetime.fromisoformat(start) <= at) and (end is None or at <= dt.datetime.fromisoformat(end))
+    start, end = (dt.datetime.fromisoformat(period[name]) if name in period else None for name in ("start", "end"))
+    return start is not None and start <= at and (end is None or at <= end)
 
 
 def name_of(certificate: Any) -> str:
