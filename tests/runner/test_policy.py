@@ -68,6 +68,8 @@ DEFECTS = {
     "negative_age": (text(BUILDER, kit_max_age_days=-1), "kit-max-age-days: is -1"),
     "no_age": (text(BUILDER, evidence_max_age_days=None), "evidence-max-age-days: is missing"),
     "threshold_0": (text(BUILDER, threshold={"signatures": 0}), "threshold.signatures: is 0"),
+    "threshold_is_no_table": (text(BUILDER).replace(b"[threshold]\nsignatures = 1", b"threshold = 1"), "threshold: is 1, wanted a"),
+    "signer_is_no_table": (b"signer = [1]\n" + text(), "signer[1]: is 1, wanted a table"),
     "threshold_beyond_the_signers": (text(BUILDER, REHEARSAL, threshold={"signatures": 2}), "the policy has 1 such signers"),
     "role_that_nobody_has": (text(BUILDER, threshold={"signatures": 1, "security": 1}), "threshold.security: is 1"),
     "no_signer": (text(), "signer: is missing"),
