@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def test_a_policy_says_what_stands_in_it() -> None:
     assert (found.kit_max_age_days, found.evidence_max_age_days) == (400, 14)
 
 
+SECRET = json.dumps(MAIN.private_pem.decode())
 DEFECTS = {
     "not_utf8": (b"\xff", "no TOML"),
     "no_toml": (b"version 1", "no TOML"),
@@ -84,6 +86,9 @@ DEFECTS = {
     "two_keys": (text(BUILDER.replace("-----BEGIN", EDDY.pem.decode() + "-----BEGIN", 1)), "it holds 2 keys"),
     "rsa_key": (text(BUILDER.replace(MAIN.pem.decode(), rsa_public(2048).decode())), "RSA of 2048 bits"),
     "private_key": (text(BUILDER.replace(MAIN.pem.decode(), MAIN.private_pem.decode())), "a private key"),
+    "private_key_as_fingerprint": (text(BUILDER.replace(f'"sha256:{MAIN.fingerprint}"', SECRET)), "fingerprint: is a private key"),
+    "private_key_in_a_list": (text(BUILDER, channels=[MAIN.private_pem.decode()]), "channels: is a private key"),
+    "private_key_as_a_name": (f"{SECRET} = 1\n".encode() + text(BUILDER), "a private key"),
     "fingerprint_without_prefix": (text(BUILDER.replace("sha256:", "")), "signer[1].fingerprint: is"),
     "key_and_identity": (text(BUILDER + "identity = 'me'\nissuer = 'https://x'\n"), "signer[1].fingerprint: is not known here"),
     "identity_without_issuer": (text(BUILDER, "[[signer]]\nname='x'\nrole='security'\nidentity='me'\n"), "signer[2].issuer: is"),
@@ -105,6 +110,7 @@ def test_a_policy_with_a_defect_is_refused(name: str) -> None:
 
     assert said in caught.value.message
     assert "PRIVATE" not in caught.value.message
+    assert MAIN.private_pem.splitlines()[1].decode()[:20] not in caught.value.message
 
 
 def test_all_defects_are_told_at_once() -> None:
