@@ -8,7 +8,6 @@ that TOML refuses, keys that stand twice in it among that, is told with TOML's l
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -121,8 +120,10 @@ def read(path: Path) -> Policy:
     Raises: NotFoundError where there is none; InputError where it cannot be read, is anybody's to write, or has defects.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would make us wait
+            raise InputError(f"{path}: is no file, wanted a trust policy", hint="check --policy")
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
             data = file.read(LARGEST + 1)
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such trust policy", hint="check --policy; without a policy, name a --key") from err
