@@ -1660,8 +1660,10 @@ def check_image_signature(file: str, signature: str, image: Image, key: PublicKe
         raise refusal(Kind.STATEMENT, file, f"its signature does not verify over {image}", f"wanted one by {key}")
 
 
-def check_image(name: str, contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest) -> Image:
-    """(16) One image, its SBOM and its folder below attestations/, where at least one of these is there."""
+def check_image(
+    name: str, contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest
+) -> Tuple[Image, PublicKey]:
+    """(16) One image, its SBOM and its folder below attestations/, where at least one of these is there; and its signer."""
     layout, folder = f"images/{name}", f"{ATTESTATIONS}{name}"
     for part in (f"{layout}/index.json", f"{folder}/index.json", sbom_of(name)):
         if part not in sums:
@@ -1686,7 +1688,7 @@ def check_image(name: str, contents: Contents, keys: Sequence[PublicKey], sums: 
     check_image_signature(f"{folder}/{BLOBS}{signatures}", signature, image, signers[0])
     envelopes = {kind: contents.kept[f"{folder}/{BLOBS}{blob}"] for kind, blob in zip(IMAGE_STATEMENTS, led)}
     check_layout(folder, *render_attestations(image, signature, envelopes, signers[0], manifest), sums)
-    return image
+    return image, signers[0]
 
 
 # --- stage 5: rules (13), (14), (15) --------------------------------------------------------------------------------------------
@@ -1734,13 +1736,13 @@ def check_manifest(contents: Contents, sums: Mapping[str, str]) -> Manifest:
 
 def check_attestation(
     file: str, contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest
-) -> None:
-    """(15) One file below attestations/."""
+) -> PublicKey:
+    """(15) Who signed one file below attestations/."""
     if file not in STATEMENTS:
         raise refusal(Kind.STATEMENT, file, "a statement that nobody here can check", f"known are {', '.join(STATEMENTS)}")
     if file not in contents.kept:
         raise refusal(Kind.STATEMENT, file, "not in the kit", "every kit has it")
-    payload, _ = check_dsse(file, contents.kept[file], keys)
+    payload, signer = check_dsse(file, contents.kept[file], keys)
     try:
         subject = subject_of(f"concelier-lnm-{manifest.version}", manifest.root_hash)
         predicate = read_statement(payload, STATEMENTS[file], [subject])
@@ -1748,12 +1750,13 @@ def check_attestation(
             raise Wrong("its predicate is another document", f"wanted that of {KIT_SBOM}")
     except Wrong as wrong:
         raise wrong.refused(Kind.STATEMENT, file) from None
+    return signer
 
 
 def check_attestations(
     contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest
-) -> Tuple[Tuple[str, ...], Tuple[Image, ...]]:
-    """(15), (16) The statements' names, and the images; all that is wrong, missing or unknown is told."""
+) -> Tuple[Tuple[str, ...], Tuple[Image, ...], Tuple[PublicKey, ...]]:
+    """(15), (16) The statements' names, the images, and who signed them; all that is wrong, missing or unknown is told."""
     attested = {name for name in sums if name.startswith(ATTESTATIONS)}
     names = sorted({name for name in attested if image_of(name) is None} | STATEMENTS.keys())
     there = {image_of(name) for name in attested} | {
@@ -1761,20 +1764,23 @@ def check_attestations(
     }
     failures: List[Failure] = []
     images: List[Image] = []
+    signers: List[PublicKey] = []
     for name in names:
         try:
-            check_attestation(name, contents, keys, sums, manifest)
+            signers.append(check_attestation(name, contents, keys, sums, manifest))
         except Refused as refused:
             failures += refused.failures
     for image in filter(there.__contains__, IMAGES):
         try:
-            images.append(check_image(image, contents, keys, sums, manifest))
+            checked, signer = check_image(image, contents, keys, sums, manifest)
+            images.append(checked)
+            signers.append(signer)
         except Refused as refused:
             failures += refused.failures
     if failures:
         raise Refused(*failures)
     check_image_parts(manifest, images)
-    return tuple(names), tuple(images)
+    return tuple(names), tuple(images), tuple(key for key in keys if key in signers)
 
 
 # --- identity signatures: rule (17); Sigstore bundle v0.3, Rekor v1, C2SP tlog-checkpoint ---------------------------------------
@@ -1867,9 +1873,9 @@ class Report:
     sums: Mapping[str, str]  # {name: sha256}, the lines of SHA256SUMS in their order
     statements: Tuple[str, ...]
     images: Tuple[Image, ...]
-    identity_bundles: Mapping[
-        str, bytes
-    ]  # {name: bytes} of the keyless files: form and subject are right, the rest is not checked
+    attesters: Tuple[PublicKey, ...]  # of the statements and images, each once
+    signed: Mapping[str, bytes]  # SHA256SUMS and manifest.json
+    identity_bundles: Mapping[str, bytes]  # the keyless files: form and subject are right, the rest is not checked
 
     @property
     def version(self) -> str:
@@ -1941,8 +1947,10 @@ def verify(kit: PathText, keys: Sequence[PublicKey]) -> Report:
     sums = check_files(contents)
     signers = check_manifest_signatures(contents.kept, signer, keys)
     manifest = check_manifest(contents, sums)
-    statements, images = check_attestations(contents, keys, sums, manifest)
-    return Report(manifest, signers, sums, statements, images, check_keyless(contents.kept, manifest.trust))
+    statements, images, attesters = check_attestations(contents, keys, sums, manifest)
+    signed = {name: contents.kept[name] for name in (SUMS, MANIFEST)}
+    bundles = check_keyless(contents.kept, manifest.trust)
+    return Report(manifest, signers, sums, statements, images, attesters, signed, bundles)
 
 
 # --- the command ----------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ THIRD_PARTY_OF_THE_BUILD = frozenset(
 RUNNER = frozenset({"lnm_runner"})
 DRIVER = frozenset({"pymongo", "bson", "gridfs"})  # all from the distribution pymongo
 READERS = frozenset({"cvss", "packageurl", "rfc8785", "univers"})  # where in the runner: tests/runner/test_imports.py
+IDENTITY = frozenset({"sigstore", "sigstore_models", "cryptography"})  # only kit/identity.py: tests/runner/test_imports.py
 LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     # what                    files                             what they may import beside the standard library
     "dodo": ("dodo.py", frozenset({"doit", "scripts"})),
@@ -34,7 +35,7 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     ),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),
     "verifier": ("bundle-layout/*.py", frozenset()),
-    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS),
+    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS | IDENTITY),
 }
 BY_THE_SYSTEMS_PYTHON = ("bundle-layout/verify_kit.py", "scripts/environment.py")
 
