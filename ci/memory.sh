@@ -17,6 +17,7 @@ printf '#!/bin/sh\n' >"$folder/runs"
 chmod 700 "$folder/runs"
 if "$folder/runs" 2>/dev/null; then
     rm "$folder/runs"
+    chmod 1777 "$folder" # as /tmp is: some tests are somebody else
     echo "$folder"
 else
     rm -r "$folder"
