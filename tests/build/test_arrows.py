@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 
 STANDARD = frozenset(sys.stdlib_module_names)
 THIRD_PARTY_OF_THE_BUILD = frozenset(
-    {"cryptography", "debian", "doit", "installer", "license_expression", "packaging", "rfc8785", "securesystemslib"}
-    | {"spdx_tools", "zlib_ng"}
+    {"cryptography", "debian", "doit", "installer", "license_expression", "nacl", "packaging", "rfc8785"}
+    | {"securesystemslib", "spdx_tools", "zlib_ng"}
 )
 RUNNER = frozenset({"lnm_runner"})
 DRIVER = frozenset({"pymongo", "bson", "gridfs"})  # all from the distribution pymongo
@@ -26,6 +26,7 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     "dodo": ("dodo.py", frozenset({"doit", "scripts"})),
     "noxfile": ("noxfile.py", frozenset({"nox"})),
     "steps": ("scripts/*.py", frozenset({"scripts", *THIRD_PARTY_OF_THE_BUILD})),
+    "instance": ("scripts/sigstore_instance/**/*.py", frozenset({"scripts", "cryptography", "jwt", "rfc8785"})),
     "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
     "verify": ("scripts/verify/**/*.py", frozenset({"scripts.verify", "scripts.spdx_rules", *THIRD_PARTY_OF_THE_BUILD})),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),
