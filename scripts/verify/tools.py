@@ -129,6 +129,14 @@ def cosign_verifies_statement(key: Path, blob: Path, bundle: Path, predicate_typ
         return run("cosign", "verify-blob-attestation", "--key", str(key), *options)
 
 
+def cosign_verifies_identity(whom: tuple[Path, str, str], blob: Path, bundle: Path, predicate_type: str = "") -> Answer:
+    """`cosign verify-blob`, for a statement `verify-blob-attestation`; `whom`: the trusted root, the identity, its issuer."""
+    verb = ("verify-blob-attestation", "--type", predicate_type) if predicate_type else ("verify-blob",)
+    root, identity, issuer = map(str, whom)
+    options = ("--trusted-root", root, "--certificate-identity", identity, "--certificate-oidc-issuer", issuer)
+    return run("cosign", *verb, *options, "--bundle", str(bundle), str(blob))
+
+
 def cosign_verifies_image(key: Path, layout: Path) -> Answer:
     """`cosign verify` on an image's layout joined with its attestations."""
     return run("cosign", "verify", "--local-image", "--key", str(key), "--insecure-ignore-tlog", str(layout))
