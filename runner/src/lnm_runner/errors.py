@@ -285,6 +285,12 @@ class ChecksumError(RunnerError):
     exit_code = 6
 
 
+class StateError(RunnerError):
+    """What this machine keeps of its policy and of earlier imports is not as it was left; nothing is imported or activated."""
+
+    exit_code = 7
+
+
 class LockedError(RunnerError):
     """Another runner is, or was, at work."""
 
