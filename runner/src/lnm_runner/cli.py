@@ -39,7 +39,7 @@ environment:
   CONCELIER_DB                   the database (default: concelier)
   LNM_TRUSTED_KEY                the public key that a kit must be signed by
   LNM_EVENTS_TTL_DAYS            how long published events are kept (default: 90; 0: for ever)
-  LNM_STATE_DIR                  where work files and reports are kept (default: below XDG state)
+  LNM_STATE_DIR                  where the trust policy, work files and reports are kept (default: below XDG state)
   LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
@@ -79,6 +79,7 @@ def parser() -> Parser:
     kit.add_argument("--kit", metavar="FOLDER", type=Path, help="the unpacked kit")
     key = Parser(add_help=False)
     key.add_argument("--key", metavar="PUB", type=Path, action="append", help="a public key that a kit may be signed by")
+    key.add_argument("--policy", metavar="FILE", type=Path, help="the trust policy (default: the one in $LNM_STATE_DIR, if any)")
     output = Parser(add_help=False)
     output.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -224,6 +225,7 @@ def run(parsed: argparse.Namespace) -> Result:
         database=given.get("db"),
         kit=given.get("kit"),
         keys=tuple(given.get("key") or ()),
+        policy=given.get("policy"),
         json=parsed.json,
         execute=given.get("execute", False) and not given.get("dry_run", False),
         resume=given.get("resume", False),

@@ -285,10 +285,20 @@ class ChecksumError(RunnerError):
     exit_code = 6
 
 
+class TrustRootError(RunnerError):
+    """A transparency log, or the root from which trust in it comes, does not vouch for an identity's signature."""
+
+
 class StateError(RunnerError):
     """What this machine keeps of its policy and of earlier imports is not as it was left; nothing is imported or activated."""
 
     exit_code = 7
+
+
+class VersionError(RunnerError):
+    """A kit, or a policy, comes at the wrong time: an older version than is allowed, too old, or from the future."""
+
+    exit_code = 8
 
 
 class LockedError(RunnerError):

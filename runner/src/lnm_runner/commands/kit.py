@@ -12,5 +12,5 @@ def run(options: Options) -> Result:
 
     Raises: RunnerError with the verifier's exit code.
     """
-    report = kit.verify(options.kit_path, options.trusted_keys)
-    return Result({"kit": str(options.kit_path), **report.as_json()}, report.lines())
+    verified = kit.verify(options.kit_path, options.trust)
+    return Result({"kit": str(options.kit_path), **verified.as_json()}, verified.lines())

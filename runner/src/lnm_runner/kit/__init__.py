@@ -1,87 +1,56 @@
 """The kit, once it is verified: what it says of itself, and its files, each read through its signed hash.
 
-`open_kit` runs the core of verification (verify_kit.py, the same file as at the top of a kit) and only then makes a
-`VerifiedKit`; there is no other way to one. A file is compared with its signed hash whenever it is read, so what changes on the
-disk after the verification is refused, too. Migrations are loaded from a `VerifiedKit` and from nowhere else.
+`verify` runs the core of verification (verify_kit.py, the same file as at the top of a kit) and then lets the site's policy
+judge; `open_kit` does so and only then makes a `VerifiedKit`; there is no other way to one. A file is compared with its signed
+hash whenever it is read, so what changes on the disk after the verification is refused, too. Migrations are loaded from a
+`VerifiedKit` and from nowhere else.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 
-from lnm_runner.errors import ChecksumError, InputError, NotFoundError, RunnerError, SignatureError, gathered
-from lnm_runner.kit import baked
+from lnm_runner.errors import ChecksumError, InputError, NotFoundError
+from lnm_runner.kit import baked, core
+from lnm_runner.kit.core import HINTS, Part, PublicKey, Report
+from lnm_runner.kit.policy import Policy
 
-REFUSALS: Final[Mapping[int, type[RunnerError]]] = {
-    error.exit_code: error for error in (InputError, NotFoundError, SignatureError, ChecksumError)
-}
-HINTS: Final[Mapping[int, str]] = {
-    2: "name the publisher's public key, which must come another way than the kit: --key KEY.pub, or LNM_TRUSTED_KEY",
-    4: "check the path",
-    5: "do not use this kit; compare the fingerprints with the one that the publisher told you, then fetch the kit again",
-    6: "move files of your own out of the kit's folder; of anything else: do not use this kit, copy it again from where it "
-    "came, and if it is refused again, tell the publisher",
-}
-
+__all__ = ["Part", "Report", "Trust", "Verified", "VerifiedKit", "open_kit", "verify"]
 
 DEVELOPMENT: Final = "a development key signed this kit: it is for trying out, not for production"
 
 
-class Part(Protocol):
-    """A delivery in the manifest: `digest` and `migration` for a ready one, `reason` for an absent one."""
+@dataclass(frozen=True)
+class Trust:
+    """Whom a kit is believed."""
 
-    id: str
-    status: str
-    digest: str | None
-    migration: str | None
-    reason: str | None
-
-
-class Manifest(Protocol):
-    """The signed statement about a kit, as far as it is used here."""
-
-    channel: str
-    deliveries: Sequence[Part]
-    root_hash: str
-    trust: str
-    version: str
+    policy: Policy | None
+    """None: any one of the keys is enough."""
+    keys: tuple[Path, ...]
+    """PEM files. With a policy they only lend it the bytes of keys that it names by fingerprint."""
 
 
-class PublicKey(Protocol):
-    """A key that signed."""
+@dataclass(frozen=True)
+class Verified:
+    """A kit that was accepted."""
 
-    fingerprint: str
-
-
-class Report(Protocol):
-    """What verify_kit.py says of a kit that it accepted."""
-
-    manifest: Manifest
-    signers: Sequence[PublicKey]
-    sums: Mapping[str, str]
-    """The lines of SHA256SUMS: `{name: sha256}`."""
-
-    def lines(self) -> list[str]:
-        """The report in words."""
+    report: Report
+    policy: Policy | None
+    identities: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was not checked, and why."""
 
     def as_json(self) -> dict[str, Any]:
-        """The report, for a program."""
+        """For a program."""
+        return self.report.as_json()
 
-
-class Verifier(Protocol):
-    """What is used here of verify_kit.py, which is put beside this module only when the wheel is made."""
-
-    Refused: type[Exception]
-
-    def load_keys(self, paths: Sequence[Path]) -> Sequence[PublicKey]:
-        """The keys of PEM files."""
-
-    def verify(self, kit: Path, keys: Sequence[PublicKey]) -> Report:
-        """Verifies a folder or a tarball."""
+    def lines(self) -> list[str]:
+        """In words; the last line is the verdict."""
+        return self.report.lines()
 
 
 _BY_OPEN_KIT: Final = object()
@@ -128,36 +97,49 @@ class VerifiedKit:
         return {name: sha256 for name, sha256 in self.sums.items() if name.startswith(f"{folder}/")}
 
 
-def open_kit(path: Path, keys: Sequence[Path], baked_in: Path | None = None) -> VerifiedKit:
+def open_kit(path: Path, trust: Trust, baked_in: Path | None = None) -> VerifiedKit:
     """Verifies an unpacked kit and opens it; inside an image, the migrations that are baked in must be the kit's.
 
-    Raises: RunnerError with the verifier's exit code; InputError for a tarball: what is loaded must lie on the disk.
+    Raises: RunnerError with the exit code of what was refused; InputError for a tarball: what is loaded must lie on the disk.
     """
     if path.is_file():
         raise InputError(
             f"{path}: this is a file, and migrations are loaded from an unpacked kit",
             hint=f"lnm kit verify {path} --key KEY.pub && tar -xzf {path}; then name the folder that came out with --kit",
         )
-    report = verify(path, keys)
+    report = verify(path, trust).report
     if baked_in is not None:
         baked.compare(report.sums, baked_in)
     return VerifiedKit(path, report, _BY_OPEN_KIT)
 
 
-def verify(path: Path, keys: Sequence[Path]) -> Report:
-    """Lets the core of verification judge a folder or a tarball; the one place that knows its interface.
+def verify(path: Path, trust: Trust) -> Verified:
+    """Lets the core of verification, and then the policy, judge a folder or a tarball.
 
-    Raises: RunnerError with the verifier's exit code and every reason that it gave.
+    Raises: RunnerError with the exit code of what was refused, and every reason that was found with it.
     """
-    core = cast("Verifier", importlib.import_module("lnm_runner.kit.verify_kit"))
+    verifier = core.verifier()
     try:
-        return core.verify(path, core.load_keys(keys))
-    except core.Refused as refused:
-        raise gathered([translated(failure) for failure in cast("Any", refused).failures]) from refused
+        report = verifier.verify(path, trusted_keys(trust))
+    except verifier.Refused as refused:
+        raise core.refused(refused) from refused
+    return Verified(report, trust.policy)
 
 
-def translated(failure: Any) -> RunnerError:
-    """One failure of the verifier as an error of ours."""
-    code = failure.kind.exit_code
-    error = REFUSALS.get(code, RunnerError)
-    return error(failure.line(), hint=HINTS.get(code, ""), facts={"failure": failure.as_json()})
+def trusted_keys(trust: Trust) -> Sequence[PublicKey]:
+    """The keys that may sign: the given ones, or with a policy those that it names, some of them lent by the given ones."""
+    verifier = core.verifier()
+    lent = verifier.load_keys(trust.keys)
+    if trust.policy is None:
+        return lent
+    named = {signer.fingerprint for signer in trust.policy.signers}
+    own = [
+        key for signer in trust.policy.signers if signer.public_key for key in verifier.read_keys(signer.public_key, signer.name)
+    ]
+    keys = {key.fingerprint: key for key in (*own, *lent) if key.fingerprint in named}
+    if not keys:
+        raise InputError(
+            "the policy has no public key, and none that it names was given",
+            hint="add the key to the policy as public-key, or name its file: --key KEY.pub",
+        )
+    return tuple(keys.values())
