@@ -288,6 +288,8 @@ class ChecksumError(RunnerError):
 class TrustRootError(RunnerError):
     """A transparency log, or the root from which trust in it comes, does not vouch for an identity's signature."""
 
+    exit_code = 7
+
 
 class StateError(RunnerError):
     """What this machine keeps of its policy and of earlier imports is not as it was left; nothing is imported or activated."""

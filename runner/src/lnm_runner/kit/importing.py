@@ -1,0 +1,306 @@
+"""`lnm kit import`: a kit is copied, verified, unpacked, verified again, and only then made the active one.
+
+What is judged is never what lies where the operator has it: a tarball is read once, through one descriptor, into kits/.incoming, and
+from then on that copy is verified and unpacked. The rules about versions (attacks.md, T1, T9), beside those of the policy:
+
+ (1) The kit that is active already: nothing is done.
+ (2) The version of another kit that was let in before, with another rootHash: refused, whatever is forced.
+ (3) An older version than the mark (standing.py): refused, unless it is forced with a reason that was never used before.
+
+Killed at any moment, it leaves the kit active that was active; the next command that changes the state folder removes the rest
+(store.py). The order on the disk: folder of the kit, line `imported`, receipt, kits/active, line `activated`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lnm_runner.errors import ChecksumError, InputError, NotFoundError, RunnerError, StateError, VersionError
+from lnm_runner.kit import Trust, Verified, journal, quarantine, state, verify
+from lnm_runner.kit.held import Held, refused, told
+from lnm_runner.kit.standing import Known, Standing, by_number, folder_name
+from lnm_runner.kit.store import Store
+from lnm_runner.kit.unpacking import copy_folder, pieces, unpack, write_counted
+
+TARBALL: Final = "kit.tar.gz"
+UNPACKED: Final = "kit"
+REPLACED: Final = "replaced"
+SHORTEST_REASON: Final = 10  # characters
+LONGEST_REASON: Final = 500
+QUARANTINED: Final = (5, 6, 7, 8)
+"""Exit codes that speak of the kit."""
+MOST_SAID: Final = 500  # characters of a refusal that are written down
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the operator wants."""
+
+    kit: Path
+    trust: Trust
+    folder: Path
+    """The state folder."""
+    reason: str = ""
+    """Why an older kit is to be activated; empty where it is not."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of it, or would."""
+
+    verified: Verified
+    known: Known
+    is_active_already: bool
+    forced_below: str
+    """The mark below which it was forced; empty where nothing had to be."""
+
+
+def check_reason(reason: str, now: Standing) -> None:
+    """A reason that somebody could answer for.
+
+    Raises: InputError.
+    """
+    hint = "--force-reason: say in a sentence why, who has agreed to it, and when"
+    if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON or not reason.isprintable():
+        what = f"wanted one line of {SHORTEST_REASON} to {LONGEST_REASON} characters"
+        raise InputError(f"the reason has {len(reason)} characters, {what}", hint=hint)
+    if reason in now.reasons:
+        raise InputError("this reason was used before, and each is good for once", hint=hint)
+
+
+def check_policy(trust: Trust, now: Standing) -> None:
+    """An installed policy is the one by which this machine lets kits in.
+
+    Raises: InputError.
+    """
+    found = trust.policy.sha256 if trust.policy else ""
+    if now.policy and found != now.policy:
+        raise InputError(
+            f"--policy: this is another policy than the one that is installed here (sha256 {now.policy[:12]}…)",
+            hint="leave --policy away; or change the installed one: lnm trust rotate",
+        )
+
+
+def signers(verified: Verified) -> frozenset[str]:
+    """Who signed, as the journal names them."""
+    keys = {f"sha256:{key.fingerprint}" for key in verified.report.signers}
+    return frozenset(keys | {f"{found.identity} by {found.issuer}" for found in verified.identities})
+
+
+def decide(verified: Verified, now: Standing, reason: str) -> Imported:
+    """The rules about versions; pure.
+
+    Raises: VersionError.
+    """
+    manifest = verified.report.manifest
+    known = Known(manifest.version, manifest.root_hash, signers(verified))
+    if known.root_hash == now.active:
+        return Imported(verified, known, is_active_already=True, forced_below="")  # (1)
+    others = [kit for kit in now.kits.values() if kit.version == known.version and kit.root_hash != known.root_hash]
+    if others:  # (2)
+        raise VersionError(
+            f"version {known.version} is here already with the rootHash {others[0].root_hash}, this kit has {known.root_hash}",
+            hint="two kits of one version are never both right: ask the publisher which is; a changed kit needs a new version",
+            facts={"version": known.version, "known": others[0].root_hash, "found": known.root_hash},
+        )
+    mark = now.highest
+    is_older = bool(mark) and by_number(known.version) < by_number(mark)
+    if is_older and not reason:  # (3)
+        raise VersionError(
+            f"version {known.version} is older than {mark}, which was active here",
+            hint=f"use a newer kit; or, if that is meant: --force-activate --force-reason WHY ({SHORTEST_REASON} characters at least)",
+            facts={"version": known.version, "highest": mark},
+        )
+    if is_older:
+        check_reason(reason, now)
+    return Imported(verified, known, is_active_already=False, forced_below=mark if is_older else "")
+
+
+def rehearse(request: Request, now: Standing) -> Imported:
+    """What an import would do; verifies the kit where it lies, and writes nothing.
+
+    Raises: RunnerError for whatever would refuse it.
+    """
+    check_policy(request.trust, now)
+    return decide(verify(request.kit, request.trust), now, request.reason)
+
+
+def execute(request: Request, store: Store) -> Imported:
+    """Imports a kit and makes it the active one.
+
+    Raises: RunnerError; the kit that was active is so still.
+    """
+    check_policy(request.trust, store.standing)
+    with store.kits.made(state.INCOMING) as incoming:
+        try:
+            return let_in(request, store, incoming)
+        finally:
+            with contextlib.suppress(RunnerError):  # what cannot be removed now is removed by the next command
+                store.kits.remove(state.INCOMING)
+
+
+def let_in(request: Request, store: Store, incoming: Held) -> Imported:
+    """The import, in a folder of its own."""
+    path = request.folder.resolve() / state.KITS / state.INCOMING
+    with opened(request.kit) as source:
+        sha256 = "" if source is None else copy_tarball(source, incoming)
+    try:
+        decided = judged(request, store, incoming, path, is_tarball=bool(sha256))
+    except RunnerError as err:
+        if err.exit_code in QUARANTINED:
+            note_refusal(request, store, incoming, sha256, err)
+        raise
+    if not decided.is_active_already or not is_whole(request, store, decided.known):
+        settle(request, store, incoming, decided)
+    return decided
+
+
+def judged(request: Request, store: Store, incoming: Held, path: Path, *, is_tarball: bool) -> Imported:
+    """The verdict on the copy, and the copy unpacked.
+
+    Raises: RunnerError.
+    """
+    if is_tarball:
+        decided = decide(verify(path / TARBALL, request.trust), store.standing, request.reason)
+        with incoming.made(UNPACKED) as target:
+            open_file = lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=incoming.handle)  # noqa: E731
+            with told(TARBALL), io.FileIO(TARBALL, "rb", opener=open_file) as archive:
+                digests = unpack(archive, target)
+            compare(digests, decided.verified)
+    else:
+        decided = decide(verify(request.kit, request.trust), store.standing, request.reason)
+        with incoming.made(UNPACKED) as target:
+            copy_folder(os.path.realpath(request.kit), target)
+    check_unpacked(request, incoming, path, decided)
+    return decided
+
+
+def compare(digests: Any, verified: Verified) -> None:
+    """What was unpacked is what was signed, by its bytes and not by its path.
+
+    Raises: ChecksumError.
+    """
+    wrong = [name for name, sha256 in verified.report.sums.items() if digests.get(name) != sha256]
+    if wrong:
+        raise ChecksumError(f"{wrong[0]}: other bytes were unpacked than were verified", hint="look who writes into kits/.incoming")
+
+
+def check_unpacked(request: Request, incoming: Held, path: Path, decided: Imported) -> None:
+    """Verifies once more what lies on the disk now, and that it is what was made.
+
+    Raises: RunnerError.
+    """
+    target = incoming.folder(UNPACKED)
+    if target is None:
+        raise exchanged()
+    with target:
+        again = verify(path / UNPACKED, request.trust).report.manifest
+        if again.root_hash != decided.known.root_hash or not incoming.is_at(path) or not target.is_at(path / UNPACKED):
+            raise exchanged()
+
+
+def exchanged() -> StateError:
+    """Somebody else works in the state folder."""
+    what = f"{state.KITS}/{state.INCOMING}: was exchanged while the kit was unpacked"
+    return StateError(what, hint="look who else can write into the state folder; the kit that was active is so still")
+
+
+def settle(request: Request, store: Store, incoming: Held, decided: Imported) -> None:
+    """Puts the unpacked kit in its place and makes it the active one."""
+    known = decided.known
+    if decided.forced_below:
+        facts = {"version": known.version, "rootHash": known.root_hash, "highest": decided.forced_below, "reason": request.reason}
+        store.append(journal.FORCED, facts)
+    with incoming.made(UNPACKED) as target:
+        if known.name in store.kits.names():
+            store.kits.move(known.name, incoming, REPLACED)
+        incoming.move(UNPACKED, store.kits, known.name)
+        if not store.kits.holds(known.name, target):
+            raise exchanged()
+    policy = request.trust.policy.sha256 if request.trust.policy else ""
+    facts = {"version": known.version, "rootHash": known.root_hash, "policy": policy, "signers": sorted(known.signers)}
+    store.append(journal.IMPORTED, facts)
+    let_in_as = store.standing.kits[known.root_hash]
+    store.write_receipt(let_in_as)
+    store.activate(let_in_as)
+
+
+def is_whole(request: Request, store: Store, known: Known) -> bool:
+    """Whether the kit that is active lies there as it was signed."""
+    if known.name not in store.kits.names():
+        return False
+    try:
+        found = verify(request.folder / state.KITS / folder_name(known.version, known.root_hash), request.trust)
+    except RunnerError:
+        return False
+    return found.report.manifest.root_hash == known.root_hash
+
+
+@contextlib.contextmanager
+def opened(kit: Path) -> Iterator[io.FileIO | None]:
+    """The tarball, opened once; None for a folder.
+
+    Raises: NotFoundError; InputError for anything else.
+    """
+    if kit.is_dir():
+        yield None
+        return
+    try:
+        file = io.FileIO(kit, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
+    except FileNotFoundError as err:
+        raise NotFoundError(f"{kit}: no such kit", hint="check the path") from err
+    except OSError as err:
+        raise refused(str(kit), err) from err
+    with file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise InputError(f"{kit}: neither a folder nor a file", hint="name KIT.tar.gz, or an unpacked kit")
+        yield file
+
+
+def copy_tarball(source: io.FileIO, incoming: Held) -> str:
+    """Copies a tarball from the one open file; returns the SHA-256 of what was copied.
+
+    Raises: ChecksumError where it changes meanwhile; RunnerError where it cannot be written.
+    """
+    size, digest = os.fstat(source.fileno()).st_size, hashlib.sha256()
+    with told(f"{incoming.told_as}/{TARBALL}"), incoming.create(TARBALL) as copy:
+        copied = 0
+        for piece in pieces(source, size + 1):
+            digest.update(piece)
+            copied += write_counted(copy, piece)
+        os.fsync(copy.fileno())
+    if copied != size:
+        raise ChecksumError(f"the tarball was changed while it was copied: {copied} bytes, it had {size}", hint="copy it again")
+    return digest.hexdigest()
+
+
+def note_refusal(request: Request, store: Store, incoming: Held, sha256: str, err: RunnerError) -> None:
+    """Writes down that a kit was refused, and keeps a tarball; that this fails does not hide the refusal."""
+    why = portable(request, err)
+    with contextlib.suppress(RunnerError):
+        store.append(journal.REFUSED, {"file": sha256, "exit": err.exit_code, "why": why})
+    if not sha256:
+        return
+    policy = request.trust.policy.sha256 if request.trust.policy else ""
+    reasons = [portable(request, other) for other in (err, *err.others)]
+    entry = store.journal.entries[-1]
+    reason = {"at": entry.at, "exit": err.exit_code, "failures": reasons[:100], "file": sha256, "policy": policy}
+    with contextlib.suppress(RunnerError, OSError):
+        size = os.stat(TARBALL, dir_fd=incoming.handle, follow_symlinks=False).st_size
+        quarantine.keep(store.root, incoming, TARBALL, size, reason)
+
+
+def portable(request: Request, err: RunnerError) -> str:
+    """What an error says, less this machine's paths."""
+    text = err.message
+    for path in (request.folder.resolve(), request.folder, request.kit.resolve(), request.kit):
+        text = text.replace(str(path), path.name)
+    return text[:MOST_SAID]

@@ -1,0 +1,265 @@
+"""The state folder, locked: one command at a time changes it, mends what a killed one has left half-way, and adds to the journal.
+
+The lock is flock(2) on trust/lock, which dies with its process. A crash leaves one of few things, each of which is finished or taken
+back here before anything else is done, and told:
+
+    a torn last line                    cut off
+    head.json one line behind           written
+    the last import without receipt     written
+    an active kit that no line tells    told: its import is the last line, so it was verified and meant
+    a rotated policy not in its place   put there (rotation.py writes trust/pending/ before the line)
+    kits/.incoming, folders of kits     removed: no line let them in
+      that no line tells of
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import io
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lnm_runner.errors import LockedError, StateError
+from lnm_runner.kit import journal, state
+from lnm_runner.kit import policy as trust_policy
+from lnm_runner.kit.held import Held, refused, state_folder, told, write_all
+from lnm_runner.kit.journal import Journal
+from lnm_runner.kit.standing import Known, Standing, standing
+from lnm_runner.kit.state import Seen
+
+APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+CLOCK_SLACK: Final = dt.timedelta(minutes=5)
+
+
+def now() -> str:
+    """This host's time, as it is written down."""
+    return dt.datetime.now(dt.UTC).strftime(journal.AT)
+
+
+class Store:
+    """What `locked` gives."""
+
+    def __init__(self, root: Held, trust: Held, kits: Held, data: bytes) -> None:
+        """`data` are the whole lines of the journal."""
+        self.root: Final = root
+        self.trust: Final = trust
+        self.kits: Final = kits
+        self.data = data
+        self.mended: list[str] = []
+        """What a killed command had left, in words."""
+
+    @property
+    def journal(self) -> Journal:
+        """As it is now."""
+        return journal.read(self.data)
+
+    @property
+    def standing(self) -> Standing:
+        """By the journal."""
+        return standing(self.journal.entries)
+
+    def append(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Adds a line, and lets head.json name it; both are on the disk when this returns.
+
+        Raises: RunnerError where they cannot be written; what was written of the line is taken back.
+        """
+        line = journal.line(self.journal, event, facts, now())
+        if journal.entry_of(line) is None:
+            raise StateError(f"the journal cannot hold this: {event}", hint="report this; nothing was written")
+        with told(f"{state.TRUST}/{state.JOURNAL}"), self.opened() as file:
+            try:
+                write_all(file, line)
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(len(self.data))
+                raise
+        self.trust.settle()
+        self.data += line
+        self.write_head()
+
+    def opened(self) -> io.FileIO:
+        """The journal, to be added to."""
+        opener = lambda path, _: os.open(path, APPEND, 0o600, dir_fd=self.trust.handle)  # noqa: E731 - as open() wants it
+        return io.FileIO(state.JOURNAL, "ab", opener=opener)
+
+    def write_head(self) -> None:
+        """Lets head.json name the last line."""
+        head = {"chain": self.journal.chain, "count": len(self.journal.entries), "head": self.journal.head}
+        self.trust.replace(state.HEAD, journal.rendered(head))
+
+    def write_receipt(self, kit: Known) -> None:
+        """The receipt of a kit, which keeps the journal's head as it was when the kit was let in."""
+        entry = self.journal.entries[kit.count - 1]
+        receipt = {
+            "chain": self.journal.chain,
+            "count": kit.count,
+            "head": entry.sha256,
+            "importedAt": entry.at,
+            "policy": entry.facts["policy"],
+            "rootHash": kit.root_hash,
+            "version": kit.version,
+        }
+        self.kits.replace(kit.name + state.RECEIPT, journal.rendered(receipt))
+
+    def activate(self, kit: Known) -> None:
+        """Lets kits/active name a kit, in one step, and tells it."""
+        self.kits.replace(state.ACTIVE, journal.rendered({"rootHash": kit.root_hash, "version": kit.version}))
+        self.tell_active(kit)
+
+    def tell_active(self, kit: Known) -> None:
+        """Writes down which kit is active."""
+        self.append(journal.ACTIVATED, {"version": kit.version, "rootHash": kit.root_hash})
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[tuple[Held, Held, Held]]:
+    """The state folder, its trust/ and its kits/, made where they are not there, and the lock on them.
+
+    Raises: LockedError where another command has it; RunnerError where they cannot be had.
+    """
+    with contextlib.ExitStack() as stack:
+        root = state_folder(path, make=True)
+        if root is None:
+            raise StateError(f"{path}: is gone again", hint="who else works in the state folder?")
+        stack.enter_context(root)
+        trust = stack.enter_context(root.made(state.TRUST))
+        stack.enter_context(lock(trust))
+        yield root, trust, stack.enter_context(root.made(state.KITS))
+
+
+@contextlib.contextmanager
+def lock(trust: Held) -> Iterator[None]:
+    """The lock, while the block runs.
+
+    Raises: LockedError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with told(f"{state.TRUST}/{state.LOCK}"):
+        handle = os.open(state.LOCK, flags, 0o600, dir_fd=trust.handle)
+    try:
+        take(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def take(handle: int) -> None:
+    """Locks an open file.
+
+    Raises: LockedError where somebody else has it.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        hint = "wait until it has ended, then run the same command again"
+        raise LockedError("another command is changing the state folder", hint=hint) from err
+    except OSError as err:
+        raise refused(f"{state.TRUST}/{state.LOCK}", err) from err
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[Store]:
+    """The store, found to be as it was left, and mended.
+
+    Raises: StateError where it was tampered with; LockedError; RunnerError where it cannot be had.
+    """
+    with held(path) as (root, trust, kits):
+        seen = state.look_into(root)
+        state.check(seen)
+        data = (trust.read(state.JOURNAL, journal.LARGEST) or b"")[: seen.journal.whole]
+        store = Store(root, trust, kits, data)
+        mend(store, seen)
+        yield store
+
+
+def mend(store: Store, seen: Seen) -> None:
+    """Finishes or takes back what a killed command has left, in the order in which it would have gone on."""
+    if seen.is_torn:
+        with told(f"{state.TRUST}/{state.JOURNAL}"), store.opened() as file:
+            file.truncate(len(store.data))
+            os.fsync(file.fileno())
+        store.mended.append(f"line {len(seen.journal.entries) + 1} of the journal was not written to its end, and was cut off")
+    if not seen.journal.entries:
+        store.append(journal.BEGUN, {"nonce": secrets.token_hex(16), "schema": journal.SCHEMA})
+    elif seen.head is None or state.read_form(seen.head, state.HEAD_FORM)["count"] != len(seen.journal.entries):
+        store.write_head()
+        store.mended.append(f"{state.HEAD} was one line behind the journal, and was written anew")
+    mend_import(store, seen)
+    mend_rotation(store, seen)
+    remove_leftovers(store, seen)
+
+
+def mend_import(store: Store, seen: Seen) -> None:
+    """The last import: its receipt, and the line that it is active."""
+    last, active = seen.last_import, seen.active_kit
+    if last is not None and last.name in seen.folders and last.name not in seen.receipts:
+        store.write_receipt(last)
+        store.mended.append(f"the receipt of {last.name} was missing, and was written")
+    if active is not None and active.root_hash != seen.standing.active:
+        store.tell_active(active)
+        store.mended.append(f"{active.name} had become active, and the journal says so now")
+
+
+def mend_rotation(store: Store, seen: Seen) -> None:
+    """A policy that is not in its place, or of which the journal does not say that it is."""
+    if seen.standing.replaced:
+        finish_rotation(store)
+        store.mended.append(f"the policy of version {seen.standing.policy_version} was put in its place")
+    else:
+        store.trust.remove(state.PENDING)
+
+
+def finish_rotation(store: Store) -> None:
+    """Puts what lies in trust/pending/ in its place, the policy last, and says so.
+
+    Raises: StateError where that is not what the journal has rotated to.
+    """
+    pending = store.trust.folder(state.PENDING)
+    if pending is not None:
+        with pending:
+            put_pending(store, pending)
+    policy = trust_policy.parse(store.root.read(trust_policy.FILE, trust_policy.LARGEST) or b"", trust_policy.FILE)
+    if policy.sha256 != store.standing.policy:
+        raise StateError(f"{trust_policy.FILE}: is not the one that the journal has rotated to", hint=state.SAFE_MODE)
+    store.append(journal.POLICY_INSTALLED, {"policy": policy.sha256, "version": policy.version})
+    store.trust.remove(state.PENDING)
+
+
+def put_pending(store: Store, pending: Held) -> None:
+    """The two files, where both are the right ones."""
+    data = pending.read(trust_policy.FILE, trust_policy.LARGEST) or b""
+    if state.digest(data) != store.standing.policy:
+        return
+    root = trust_policy.parse(data, trust_policy.FILE).trusted_root
+    if root is not None:
+        found = pending.read(root.file, state.LARGEST_ROOT) or b""
+        if state.digest(found) == root.sha256:
+            store.root.replace(root.file, found)
+    store.root.replace(trust_policy.FILE, data)
+
+
+def remove_leftovers(store: Store, seen: Seen) -> None:
+    """What an import that was killed has left in kits/."""
+    for name in (state.INCOMING, *seen.leftovers()):
+        if name in store.kits.names():
+            store.kits.remove(name)
+            store.mended.append(f"{state.KITS}/{name}: what a killed import had left was removed")
+
+
+def backwards(newest: str) -> str:
+    """A warning where this host's clock is earlier than what was written down; empty where it is not.
+
+    Nothing is accepted or refused because of it.
+    """
+    if not newest:
+        return ""
+    late = dt.datetime.strptime(newest, journal.AT).replace(tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)
+    return (
+        f"the clock of this host says {now()}, and the journal already has {newest}: set the clock" if late > CLOCK_SLACK else ""
+    )
