@@ -231,6 +231,7 @@ def run(parsed: argparse.Namespace) -> Result:
         resume=given.get("resume", False),
         accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
         delivery=given.get("delivery"),
+        subcommand=given.get("kit_command") or "",
         environment=dict(os.environ),
         progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
         wait_s=given.get("wait", 0),

@@ -58,6 +58,8 @@ class Options:
     resume: bool = False
     accept_ttl_deletes: int = 0
     delivery: str | None = None
+    subcommand: str = ""
+    """The word after `lnm kit`."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
     """Where is told what is being done."""
