@@ -43,7 +43,8 @@ environment:
   LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
-  6 checksum or unsafe archive, 9 another runner is at work, 10 try again, 130 cancelled"""
+  6 checksum or unsafe archive, 7 transparency log, trusted root or trust state, 8 version not monotonic,
+  9 another runner is at work, 10 try again, 130 cancelled"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -117,8 +118,32 @@ def parser() -> Parser:
     kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
     verify.add_argument("kit", metavar="KIT", type=Path, help="the kit")
+    of_the_trust(command, key, kits)
     # fmt: on
     return top
+
+
+def of_the_trust(command: Callable[..., Parser], key: Parser, kits: Any) -> None:
+    """The commands that change the state folder: `lnm kit import`, `lnm trust`."""
+    # fmt: off
+    importing = command("import", "let a kit in and activate it; without --execute it is only verified", key, below=kits)
+    importing.add_argument("kit", metavar="KIT", type=Path, help="the kit, KIT.tar.gz or an unpacked one")
+    importing.add_argument("--execute", action="store_true", help="do it")
+    importing.add_argument("--force-activate", action="store_true", help="although a newer one was active; needs a reason")
+    importing.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept in the journal")
+    below = command("trust", "the trust policy, and the journal of what was let in by it")
+    trust = below.add_subparsers(dest="trust_command", metavar="COMMAND", title="commands", required=True)
+    command("status", "policy, active kit, highest version, head of the journal; read-only", below=trust)
+    install = command("install", "put the first trust policy in its place; without --execute it is only read", below=trust)
+    rotate = command("rotate", "put a new policy in the place of the old one, signed by root keys of both", below=trust)
+    for changing in (install, rotate):
+        changing.add_argument("policy", metavar="POLICY", type=Path, help="the policy, a TOML file")
+        changing.add_argument("--execute", action="store_true", help="do it")
+    rotate.add_argument("--signature", metavar="SIG", type=Path, action="append", help="a detached signature of it, in base64")
+    recover = command("recover", "begin a new journal where the old one cannot be believed any more", below=trust)
+    recover.add_argument("--execute", action="store_true", help="do it")
+    recover.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept in the journal")
+    # fmt: on
 
 
 def of_the_backfill(command: Callable[..., Parser], common: Parser, kit: Parser, key: Parser) -> None:
@@ -231,7 +256,8 @@ def run(parsed: argparse.Namespace) -> Result:
         resume=given.get("resume", False),
         accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
         delivery=given.get("delivery"),
-        subcommand=given.get("kit_command") or "",
+        subcommand=given.get("kit_command") or given.get("trust_command") or "",
+        signatures=tuple(given.get("signature") or ()),
         environment=dict(os.environ),
         progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
         wait_s=given.get("wait", 0),
@@ -259,8 +285,10 @@ def reason_of(given: Mapping[str, Any]) -> str:
     Raises: InputError where one of the two is missing.
     """
     reason = str(given.get("force_reason") or "").strip()
-    if bool(given.get("force")) != bool(reason):
-        raise InputError("--force and --force-reason go together", hint="--force --force-reason WHY")
+    flag = next((name for name in ("force", "force_activate") if name in given), "")
+    if flag and bool(given[flag]) != bool(reason):
+        option = f"--{flag.replace('_', '-')}"
+        raise InputError(f"{option} and --force-reason go together", hint=f"{option} --force-reason WHY")
     return reason
 
 

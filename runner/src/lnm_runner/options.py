@@ -59,7 +59,9 @@ class Options:
     accept_ttl_deletes: int = 0
     delivery: str | None = None
     subcommand: str = ""
-    """The word after `lnm kit`."""
+    """The word after `lnm kit` or `lnm trust`."""
+    signatures: tuple[Path, ...] = ()
+    """Of a new trust policy."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
     """Where is told what is being done."""
@@ -130,13 +132,18 @@ class Options:
 
     @property
     def kit_path(self) -> Path:
-        """The kit.
+        """The kit: --kit, or the one that `lnm kit import` has made the active one here.
 
-        Raises: InputError where none was named.
+        Raises: InputError where there is neither; StateError where the state folder cannot be believed about it.
         """
-        if self.kit is None:
-            raise InputError("no kit was named", hint="add --kit FOLDER, the unpacked kit")
-        return self.kit
+        if self.kit is not None:
+            return self.kit
+        from lnm_runner.kit import active  # noqa: PLC0415 - needed by nobody who names a kit
+
+        found = active.folder(self.state_folder)
+        if found is None:
+            raise InputError("no kit was named", hint="add --kit FOLDER, the unpacked kit; or import one: lnm kit import")
+        return found
 
     @property
     def baked_in(self) -> Path | None:

@@ -1,7 +1,8 @@
 """`lnm kit import`: a kit is copied, verified, unpacked, verified again, and only then made the active one.
 
-What is judged is never what lies where the operator has it: a tarball is read once, through one descriptor, into kits/.incoming, and
-from then on that copy is verified and unpacked. The rules about versions (attacks.md, T1, T9), beside those of the policy:
+What is judged is never what lies where the operator has it: a tarball is read once, through one descriptor, into
+kits/.incoming, and from then on that copy is verified and unpacked. The rules about versions (attacks.md, T1, T9), beside those
+of the policy:
 
  (1) The kit that is active already: nothing is done.
  (2) The version of another kit that was let in before, with another rootHash: refused, whatever is forced.
@@ -18,15 +19,15 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lnm_runner.errors import ChecksumError, InputError, NotFoundError, RunnerError, StateError, VersionError
 from lnm_runner.kit import Trust, Verified, journal, quarantine, state, verify
-from lnm_runner.kit.held import Held, refused, told
-from lnm_runner.kit.standing import Known, Standing, by_number, folder_name
+from lnm_runner.kit.held import READ, Held, refused, told
+from lnm_runner.kit.standing import Known, Standing, by_number
 from lnm_runner.kit.store import Store
 from lnm_runner.kit.unpacking import copy_folder, pieces, unpack, write_counted
 
@@ -116,7 +117,7 @@ def decide(verified: Verified, now: Standing, reason: str) -> Imported:
     if is_older and not reason:  # (3)
         raise VersionError(
             f"version {known.version} is older than {mark}, which was active here",
-            hint=f"use a newer kit; or, if that is meant: --force-activate --force-reason WHY ({SHORTEST_REASON} characters at least)",
+            hint="use a newer kit; or, if that is meant: --force-activate --force-reason WHY",
             facts={"version": known.version, "highest": mark},
         )
     if is_older:
@@ -152,59 +153,57 @@ def let_in(request: Request, store: Store, incoming: Held) -> Imported:
     path = request.folder.resolve() / state.KITS / state.INCOMING
     with opened(request.kit) as source:
         sha256 = "" if source is None else copy_tarball(source, incoming)
+    copy = path / TARBALL if sha256 else request.kit
     try:
-        decided = judged(request, store, incoming, path, is_tarball=bool(sha256))
+        decided = decide(verify(copy, request.trust), store.standing, request.reason)
+        if decided.is_active_already and is_whole(request, decided.known):
+            return decided
+        lay_out(request, incoming, path, decided, is_tarball=bool(sha256))
+    except StateError:
+        raise
     except RunnerError as err:
         if err.exit_code in QUARANTINED:
             note_refusal(request, store, incoming, sha256, err)
         raise
-    if not decided.is_active_already or not is_whole(request, store, decided.known):
-        settle(request, store, incoming, decided)
+    settle(request, store, incoming, decided)
     return decided
 
 
-def judged(request: Request, store: Store, incoming: Held, path: Path, *, is_tarball: bool) -> Imported:
-    """The verdict on the copy, and the copy unpacked.
+def lay_out(request: Request, incoming: Held, path: Path, decided: Imported, *, is_tarball: bool) -> None:
+    """Unpacks the copy that was verified, or copies the folder, and verifies what lies on the disk then.
 
     Raises: RunnerError.
     """
-    if is_tarball:
-        decided = decide(verify(path / TARBALL, request.trust), store.standing, request.reason)
-        with incoming.made(UNPACKED) as target:
-            open_file = lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, dir_fd=incoming.handle)  # noqa: E731
-            with told(TARBALL), io.FileIO(TARBALL, "rb", opener=open_file) as archive:
-                digests = unpack(archive, target)
-            compare(digests, decided.verified)
-    else:
-        decided = decide(verify(request.kit, request.trust), store.standing, request.reason)
-        with incoming.made(UNPACKED) as target:
+    with incoming.made(UNPACKED) as target:
+        if is_tarball:
+            with archive_in(incoming) as archive:
+                compare(unpack(archive, target), decided.verified)
+        else:
             copy_folder(os.path.realpath(request.kit), target)
-    check_unpacked(request, incoming, path, decided)
-    return decided
+        again = verify(path / UNPACKED, request.trust).report.manifest
+        if again.root_hash != decided.known.root_hash or not incoming.is_at(path) or not target.is_at(path / UNPACKED):
+            raise exchanged()
 
 
-def compare(digests: Any, verified: Verified) -> None:
+def archive_in(incoming: Held) -> io.FileIO:
+    """The copy, opened in the folder that is held.
+
+    Raises: RunnerError.
+    """
+    with told(f"{incoming.told_as}/{TARBALL}"):
+        return io.FileIO(TARBALL, "rb", opener=lambda name, _: os.open(name, READ, dir_fd=incoming.handle))
+
+
+def compare(digests: Mapping[str, str], verified: Verified) -> None:
     """What was unpacked is what was signed, by its bytes and not by its path.
 
     Raises: ChecksumError.
     """
     wrong = [name for name, sha256 in verified.report.sums.items() if digests.get(name) != sha256]
     if wrong:
-        raise ChecksumError(f"{wrong[0]}: other bytes were unpacked than were verified", hint="look who writes into kits/.incoming")
-
-
-def check_unpacked(request: Request, incoming: Held, path: Path, decided: Imported) -> None:
-    """Verifies once more what lies on the disk now, and that it is what was made.
-
-    Raises: RunnerError.
-    """
-    target = incoming.folder(UNPACKED)
-    if target is None:
-        raise exchanged()
-    with target:
-        again = verify(path / UNPACKED, request.trust).report.manifest
-        if again.root_hash != decided.known.root_hash or not incoming.is_at(path) or not target.is_at(path / UNPACKED):
-            raise exchanged()
+        raise ChecksumError(
+            f"{wrong[0]}: other bytes were unpacked than were verified", hint="look who writes into kits/.incoming"
+        )
 
 
 def exchanged() -> StateError:
@@ -217,8 +216,8 @@ def settle(request: Request, store: Store, incoming: Held, decided: Imported) ->
     """Puts the unpacked kit in its place and makes it the active one."""
     known = decided.known
     if decided.forced_below:
-        facts = {"version": known.version, "rootHash": known.root_hash, "highest": decided.forced_below, "reason": request.reason}
-        store.append(journal.FORCED, facts)
+        why = {"highest": decided.forced_below, "reason": request.reason}
+        store.append(journal.FORCED, {"version": known.version, "rootHash": known.root_hash, **why})
     with incoming.made(UNPACKED) as target:
         if known.name in store.kits.names():
             store.kits.move(known.name, incoming, REPLACED)
@@ -233,12 +232,10 @@ def settle(request: Request, store: Store, incoming: Held, decided: Imported) ->
     store.activate(let_in_as)
 
 
-def is_whole(request: Request, store: Store, known: Known) -> bool:
+def is_whole(request: Request, known: Known) -> bool:
     """Whether the kit that is active lies there as it was signed."""
-    if known.name not in store.kits.names():
-        return False
     try:
-        found = verify(request.folder / state.KITS / folder_name(known.version, known.root_hash), request.trust)
+        found = verify(request.folder / state.KITS / known.name, request.trust)
     except RunnerError:
         return False
     return found.report.manifest.root_hash == known.root_hash
@@ -250,10 +247,10 @@ def opened(kit: Path) -> Iterator[io.FileIO | None]:
 
     Raises: NotFoundError; InputError for anything else.
     """
-    if kit.is_dir():
-        yield None
-        return
     try:
+        if stat.S_ISDIR(kit.stat().st_mode):
+            yield None
+            return
         file = io.FileIO(kit, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
     except FileNotFoundError as err:
         raise NotFoundError(f"{kit}: no such kit", hint="check the path") from err

@@ -1,8 +1,9 @@
 """trust/journal.jsonl: what this machine has accepted and refused, in the order in which it did, as a chain of hashes.
 
-Each line is an entry in its one form (JSON, members sorted, ASCII, no spaces, LF), made of `at` (UTC), `count` (from 1), `event`, `facts`
-and `previous`, the SHA-256 of the line before with its LF; of the first line it is 64 zeros. The SHA-256 of the first line is the
-chain's name. `FACTS` is the table of events and of what each must say. A last line without LF was torn by a crash and is no entry.
+Each line is an entry in its one form (JSON, members sorted, ASCII, no spaces, LF), made of `at` (UTC), `count` (from 1),
+`event`, `facts` and `previous`, the SHA-256 of the line before with its LF; of the first line it is 64 zeros. The SHA-256 of
+the first line is the chain's name. `FACTS` is the table of events and of what each must say. A last line without LF was torn by
+a crash and is no entry.
 
 Only reading and making lines is done here: no file, no clock. What a chain proves by itself is that no line in it was changed,
 removed or exchanged; that lines are missing at its end is only seen by what was kept elsewhere (standing.py).

@@ -1,7 +1,7 @@
 """quarantine/<sha256 of the file>/: a kit that was refused, kept for whoever looks into it, and why it was refused.
 
-`kit.refused` is the copy that was judged; `reason.json` says when, by which policy and why. The same file is kept once, ten at most, of
-which the oldest goes, and none of more than 4 GiB: of such a one only the reason is kept.
+`kit.refused` is the copy that was judged; `reason.json` says when, by which policy and why. The same file is kept once, ten at
+most, of which the oldest goes, and none of more than 4 GiB: of such a one only the reason is kept.
 """
 
 from __future__ import annotations

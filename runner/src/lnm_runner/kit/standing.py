@@ -1,8 +1,9 @@
 """How things stand by the journal: which kits were let in, which one is active, how high the versions went, under which policy.
 
 A fold over its entries: no file, no clock. The **mark** is the highest version that was ever active here; an older kit is a
-downgrade (attacks.md, T1). A rotation of the policy that removes a signer takes away the marks that this signer has helped to set: who
-had his key could have set it out of reach (TUF 1.0.33, 5.3.11, fast-forward attacks). Marks by others stay, which is stricter than TUF.
+downgrade (attacks.md, T1). A rotation of the policy that removes a signer takes away the marks that this signer has helped to
+set: who had his key could have set it out of reach (TUF 1.0.33, 5.3.11, fast-forward attacks). Marks by others stay, which is
+stricter than TUF.
 """
 
 from __future__ import annotations

@@ -9,19 +9,20 @@
     kits/active                                               which kit is used: its version and rootHash
     quarantine/<sha256>/                                      what was refused
 
-`kits/active` is a small file and no link: it holds the whole rootHash, and nothing in the state folder is reached through a link. The
-rules, by which a folder that was deleted from, edited, or set back to an earlier day is noticed (attacks.md, T8):
+`kits/active` is a small file and no link: it holds the whole rootHash, and nothing in the state folder is reached through a
+link. The rules, by which a folder that was deleted from, edited, or set back to an earlier day is noticed (attacks.md, T8):
 
  (1) Each line of the journal is an entry, has its number, and names the line before it.
  (2) head.json names the last line; after a crash it may be one behind.
  (3) Each receipt names a line of this journal as it stands there, or a journal that a recovery has replaced.
  (4) kits/active names the kit that the journal saw activated last; after a crash, that whose import is the last line.
  (5) A kit that the journal let in and whose folder is there has its receipt; after a crash, the last one may miss it.
- (6) trust-policy.toml is the one that the journal saw last; after a crash, the one before, and the new one lies in trust/pending/.
+ (6) trust-policy.toml is the one that the journal saw last; after a crash, the one before, and the new one lies in
+ trust/pending/.
  (7) Where there is any of this, there is a journal.
 
-What this cannot see: whoever can write into the whole folder can replace all of it by an earlier copy of all of it, or by nothing.
-That is bounded by what is kept elsewhere: `minimum-version` in the policy, and the head that `lnm kit import` prints.
+What this cannot see: whoever can write into the whole folder can replace all of it by an earlier copy of all of it, or by
+nothing. That is bounded by what is kept elsewhere: `minimum-version` in the policy, and the head that `lnm kit import` prints.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The state folder, locked: one command at a time changes it, mends what a killed one has left half-way, and adds to the journal.
 
-The lock is flock(2) on trust/lock, which dies with its process. A crash leaves one of few things, each of which is finished or taken
-back here before anything else is done, and told:
+The lock is flock(2) on trust/lock, which dies with its process. A crash leaves one of few things, each of which is finished or
+taken back here before anything else is done, and told:
 
     a torn last line                    cut off
     head.json one line behind           written
@@ -20,7 +20,7 @@ import fcntl
 import io
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,6 +81,15 @@ class Store:
                 raise
         self.trust.settle()
         self.data += line
+        self.write_head()
+
+    def begin(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Writes a new journal with these lines in the place of the old one, in one step; head.json follows."""
+        data = b""
+        for event, facts in events:
+            data += journal.line(journal.read(data), event, facts, now())
+        self.trust.replace(state.JOURNAL, data)
+        self.data = data
         self.write_head()
 
     def opened(self) -> io.FileIO:

@@ -1,8 +1,8 @@
 """A kit's files, laid out in a folder that is held: from the one open archive, or from an unpacked kit.
 
-The archive is read by verify_kit.py's own strict reader, member by member, so that what is unpacked obeys the rules that were verified;
-a file is made when that reader has accepted its header, and nowhere but in the held folder (openat(2) at each step). Links are in no
-kit. Modes are 0644 and 0755 exactly; times and owners of the archive are not taken over.
+The archive is read by verify_kit.py's own strict reader, member by member, so that what is unpacked obeys the rules that were
+verified; a file is made when that reader has accepted its header, and nowhere but in the held folder (openat(2) at each step).
+Links are in no kit. Modes are 0644 and 0755 exactly; times and owners of the archive are not taken over.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import io
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, Self, cast
 
 from lnm_runner.errors import ChecksumError, RunnerError
 from lnm_runner.kit import core
 from lnm_runner.kit.held import FOLDER, NEW_FILE, Held, refused, told, write_all
 
 CHUNK: Final = 1 << 20  # bytes
-HINT: Final = "nothing was activated; run the same command again, and if it happens again, look who else works in the state folder"
+HINT: Final = (
+    "nothing was activated; run the same command again, and if it happens again, look who else works in the state folder"
+)
 
 
 class Header(Protocol):
@@ -29,7 +31,7 @@ class Header(Protocol):
     mode: int
 
 
-class Stream(Protocol):
+class Inflated(Protocol):
     """The inflated bytes."""
 
     def data(self, size: int) -> Iterator[memoryview]:
@@ -42,7 +44,7 @@ class Members(Protocol):
     digests: Mapping[str, str]
     """`{name: sha256}` of what was taken."""
 
-    def take(self, header: Header, stream: Stream) -> None:
+    def take(self, header: Header, stream: Inflated) -> None:
         """One member."""
 
     def below_root(self, header: Header) -> str:
@@ -59,7 +61,7 @@ class Reader(Protocol):
     def inflate(self, archive: io.RawIOBase, limit: int) -> Iterator[bytes]:
         """The bytes of the archive, inflated."""
 
-    def Stream(self, chunks: Iterator[bytes]) -> Stream:  # noqa: N802 - a class there
+    def Stream(self, chunks: Iterator[bytes]) -> Inflated:  # noqa: N802 - a class there
         """These, taken in pieces."""
 
     def Tarball(self) -> Members:  # noqa: N802 - a class there
@@ -68,7 +70,7 @@ class Reader(Protocol):
     def Folder(self, root: str) -> Any:  # noqa: N802 - a class there
         """What lies in an unpacked kit, links not followed."""
 
-    def read_headers(self, stream: Stream) -> Iterator[Header]:
+    def read_headers(self, stream: Inflated) -> Iterator[Header]:
         """The headers of the members."""
 
 
@@ -86,7 +88,7 @@ class Tree:
         self.at = ""
         self.handle = os.dup(root.handle)
 
-    def __enter__(self) -> Tree:
+    def __enter__(self) -> Self:
         """Itself."""
         return self
 
@@ -130,7 +132,7 @@ class Tree:
 class Tee:
     """A stream whose next member's bytes are written to a file as they go by; the file is made with its first byte."""
 
-    def __init__(self, stream: Stream, tree: Tree, name: str, mode: int) -> None:
+    def __init__(self, stream: Inflated, tree: Tree, name: str, mode: int) -> None:
         """`name` has been checked by the time that somebody takes the first byte."""
         self.stream: Final = stream
         self.tree: Final = tree
