@@ -26,6 +26,7 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     "dodo": ("dodo.py", frozenset({"doit", "scripts"})),
     "noxfile": ("noxfile.py", frozenset({"nox"})),
     "steps": ("scripts/*.py", frozenset({"scripts", *THIRD_PARTY_OF_THE_BUILD})),
+    "instance": ("scripts/sigstore_instance/**/*.py", frozenset({"scripts", "cryptography", "jwt", "rfc8785"})),
     "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
     "verify": ("scripts/verify/**/*.py", frozenset({"scripts.verify", "scripts.spdx_rules", *THIRD_PARTY_OF_THE_BUILD})),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),

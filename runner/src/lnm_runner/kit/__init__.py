@@ -9,49 +9,17 @@ hash whenever it is read, so what changes on the disk after the verification is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lnm_runner.errors import ChecksumError, InputError, NotFoundError
-from lnm_runner.kit import baked, core
-from lnm_runner.kit.core import HINTS, Part, PublicKey, Report
-from lnm_runner.kit.policy import Policy
+from lnm_runner.kit import baked
+from lnm_runner.kit.core import HINTS, Part, Report
+from lnm_runner.kit.verification import Trust, Verified, verify
 
 __all__ = ["Part", "Report", "Trust", "Verified", "VerifiedKit", "open_kit", "verify"]
 
 DEVELOPMENT: Final = "a development key signed this kit: it is for trying out, not for production"
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Whom a kit is believed."""
-
-    policy: Policy | None
-    """None: any one of the keys is enough."""
-    keys: tuple[Path, ...]
-    """PEM files. With a policy they only lend it the bytes of keys that it names by fingerprint."""
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A kit that was accepted."""
-
-    report: Report
-    policy: Policy | None
-    identities: tuple[Any, ...] = ()
-    notes: tuple[str, ...] = ()
-    """What was not checked, and why."""
-
-    def as_json(self) -> dict[str, Any]:
-        """For a program."""
-        return self.report.as_json()
-
-    def lines(self) -> list[str]:
-        """In words; the last line is the verdict."""
-        return self.report.lines()
-
 
 _BY_OPEN_KIT: Final = object()
 
@@ -59,17 +27,19 @@ _BY_OPEN_KIT: Final = object()
 class VerifiedKit:
     """An unpacked kit that the verifier accepted."""
 
-    def __init__(self, folder: Path, report: Report, made_by: object) -> None:
+    def __init__(self, folder: Path, verified: Verified, made_by: object) -> None:
         """Refuses to be made by anybody but `open_kit`."""
         if made_by is not _BY_OPEN_KIT:
             raise TypeError("a VerifiedKit is made by open_kit alone")
+        report = verified.report
         self.folder: Final = folder
+        self.verified: Final = verified
         self.manifest: Final = report.manifest
         self.signer: Final = report.signers[0].fingerprint
         """Of the key that signed SHA256SUMS: 64 hex digits."""
         self.sums: Final = dict(report.sums)
         is_dev = self.manifest.trust == "dev"
-        self.warning: Final = DEVELOPMENT if is_dev else ""
+        self.warning: Final = "; ".join([*([DEVELOPMENT] if is_dev else []), *verified.notes])
         """What whoever uses the kit must be told; empty where there is nothing."""
 
     def read(self, name: str) -> bytes:
@@ -107,39 +77,7 @@ def open_kit(path: Path, trust: Trust, baked_in: Path | None = None) -> Verified
             f"{path}: this is a file, and migrations are loaded from an unpacked kit",
             hint=f"lnm kit verify {path} --key KEY.pub && tar -xzf {path}; then name the folder that came out with --kit",
         )
-    report = verify(path, trust).report
+    verified = verify(path, trust)
     if baked_in is not None:
-        baked.compare(report.sums, baked_in)
-    return VerifiedKit(path, report, _BY_OPEN_KIT)
-
-
-def verify(path: Path, trust: Trust) -> Verified:
-    """Lets the core of verification, and then the policy, judge a folder or a tarball.
-
-    Raises: RunnerError with the exit code of what was refused, and every reason that was found with it.
-    """
-    verifier = core.verifier()
-    try:
-        report = verifier.verify(path, trusted_keys(trust))
-    except verifier.Refused as refused:
-        raise core.refused(refused) from refused
-    return Verified(report, trust.policy)
-
-
-def trusted_keys(trust: Trust) -> Sequence[PublicKey]:
-    """The keys that may sign: the given ones, or with a policy those that it names, some of them lent by the given ones."""
-    verifier = core.verifier()
-    lent = verifier.load_keys(trust.keys)
-    if trust.policy is None:
-        return lent
-    named = {signer.fingerprint for signer in trust.policy.signers}
-    own = [
-        key for signer in trust.policy.signers if signer.public_key for key in verifier.read_keys(signer.public_key, signer.name)
-    ]
-    keys = {key.fingerprint: key for key in (*own, *lent) if key.fingerprint in named}
-    if not keys:
-        raise InputError(
-            "the policy has no public key, and none that it names was given",
-            hint="add the key to the policy as public-key, or name its file: --key KEY.pub",
-        )
-    return tuple(keys.values())
+        baked.compare(verified.report.sums, baked_in)
+    return VerifiedKit(path, verified, _BY_OPEN_KIT)

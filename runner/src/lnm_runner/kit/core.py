@@ -66,8 +66,14 @@ class Report(Protocol):
     manifest: Manifest
     signers: Sequence[PublicKey]
     """Of the manifest; the first one signed SHA256SUMS as well."""
+    attesters: Sequence[PublicKey]
+    """Who signed the statements below attestations/, each key once."""
     sums: Mapping[str, str]
     """The lines of SHA256SUMS: `{name: sha256}`."""
+    signed: Mapping[str, bytes]
+    """SHA256SUMS and manifest.json, byte for byte."""
+    identity_bundles: Mapping[str, bytes]
+    """The keyless files, `{name: bytes}`; their form is right and they are about `signed`, what is in them is not checked."""
 
     def lines(self) -> list[str]:
         """The report in words."""

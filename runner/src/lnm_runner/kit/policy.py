@@ -145,7 +145,7 @@ def parse(data: bytes, where: str) -> Policy:
     try:
         value = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as err:
-        why = shown(str(err).splitlines()[0]) if isinstance(err, tomllib.TOMLDecodeError) else type(err).__name__
+        why = shown(str(err).splitlines()[0])[1:-1] if isinstance(err, tomllib.TOMLDecodeError) else type(err).__name__
         raise InputError(f"{where}: no TOML: {why}", hint=HINT) from err
     defects: list[str] = []
     policy = policy_of(Table(value, "", defects), hashlib.sha256(data).hexdigest())

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-MOST_SHOWN: Final = 60  # characters of a value that is wrong
+MOST_SHOWN: Final = 200  # characters of a value that is wrong
 
 
 class Table:
@@ -100,12 +100,11 @@ class Table:
     def close(self) -> None:
         """Tells every member that nobody has read: a policy with a word that is not understood is not followed in part."""
         for name in self.members.keys() - self.taken:
-            self.wrong(shown(name), "is not known here")
+            self.wrong(name if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name) else shown(name), "is not known here")
 
 
 def shown(value: Any) -> str:
-    """A value that somebody wrote, on one line and cut."""
-    text = value if isinstance(value, str) else repr(value)
+    """A value that somebody wrote, in printable ASCII, on one line and cut; text stands in quotes."""
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
     plain = text.encode("unicode_escape").decode("ascii")
-    cut = plain if len(plain) <= MOST_SHOWN else f"{plain[:MOST_SHOWN]}..."
-    return cut if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9_-]+", cut) else f'"{cut}"'
+    return plain if len(plain) <= MOST_SHOWN else f"{plain[:MOST_SHOWN]}..."
