@@ -120,9 +120,9 @@ class Held:
         """
         told_as = f"{self.told_as}/{name}"
         try:
-            with io.FileIO(name, "rb", opener=lambda path, _: os.open(path, READ, dir_fd=self.handle)) as file:
+            with os.fdopen(os.open(name, READ, dir_fd=self.handle), "rb") as file:
                 is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-                data = io.BufferedReader(file).read(most + 1) if is_file else b""
+                data = file.read(most + 1) if is_file else b""
         except FileNotFoundError:
             return None
         except OSError as err:

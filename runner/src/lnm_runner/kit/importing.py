@@ -19,7 +19,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -180,9 +180,24 @@ def lay_out(request: Request, incoming: Held, path: Path, decided: Imported, *, 
                 compare(unpack(archive, target), decided.verified)
         else:
             copy_folder(os.path.realpath(request.kit), target)
+        check_laid_out(request, path, decided, lambda: incoming.is_at(path) and target.is_at(path / UNPACKED))
+
+
+def check_laid_out(request: Request, path: Path, decided: Imported, is_in_place: Callable[[], bool]) -> None:
+    """Verifies what lies where the kit was unpacked; `is_in_place` says whether that is still the folder that is held.
+
+    Raises: StateError where it is not, whatever lies there; RunnerError.
+    """
+    if not is_in_place():
+        raise exchanged()
+    try:
         again = verify(path / UNPACKED, request.trust).report.manifest
-        if again.root_hash != decided.known.root_hash or not incoming.is_at(path) or not target.is_at(path / UNPACKED):
-            raise exchanged()
+    except RunnerError:
+        if not is_in_place():
+            raise exchanged() from None
+        raise
+    if again.root_hash != decided.known.root_hash or not is_in_place():
+        raise exchanged()
 
 
 def archive_in(incoming: Held) -> io.FileIO:

@@ -100,13 +100,24 @@ def read(data: bytes) -> Journal:
     *lines, _ = data.split(b"\n")
     whole = sum(len(line) + 1 for line in lines)
     entries: list[Entry] = []
-    for number, line in enumerate(lines, 1):
-        entry = entry_of(line + b"\n")
+    for number, text in enumerate(lines, 1):
+        entry = entry_of(text + b"\n")
         defect = "it is no entry in its one form" if entry is None else out_of_place(entry, number, entries)
         if entry is None or defect:
             return Journal(tuple(entries), f"line {number}: {defect}", whole)
         entries.append(entry)
     return Journal(tuple(entries), "", whole)
+
+
+def with_line(before: Journal, text: bytes) -> Journal:
+    """A journal without defect, and one more line.
+
+    Raises: ValueError for a line that cannot follow.
+    """
+    entry = entry_of(text)
+    if entry is None or out_of_place(entry, len(before.entries) + 1, before.entries):
+        raise ValueError("no entry that could stand here")
+    return Journal((*before.entries, entry), "", before.whole + len(text))
 
 
 def entry_of(line: bytes) -> Entry | None:

@@ -143,7 +143,7 @@ def recover(path: Path, reason: str) -> Saved:
             return found
         check_reason(reason, Standing(reasons=found.reasons))
         kept = keep(trust)
-        store = Store(root, trust, kits, b"")
+        store = Store(root, trust, kits, journal.read(b""))
         begin(store, found, reason, kept)
         settle_kits(kits, seen, found)
         return found

@@ -32,6 +32,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,7 +86,7 @@ class Seen:
     pending: str
     """SHA-256 of the one in trust/pending/."""
 
-    @property
+    @cached_property
     def standing(self) -> Standing:
         """How things stand by the journal."""
         return standing(self.journal.entries)

@@ -44,19 +44,14 @@ def now() -> str:
 class Store:
     """What `locked` gives."""
 
-    def __init__(self, root: Held, trust: Held, kits: Held, data: bytes) -> None:
-        """`data` are the whole lines of the journal."""
+    def __init__(self, root: Held, trust: Held, kits: Held, read: Journal) -> None:
+        """`read` is the journal, without defect."""
         self.root: Final = root
         self.trust: Final = trust
         self.kits: Final = kits
-        self.data = data
+        self.journal = read
         self.mended: list[str] = []
         """What a killed command had left, in words."""
-
-    @property
-    def journal(self) -> Journal:
-        """As it is now."""
-        return journal.read(self.data)
 
     @property
     def standing(self) -> Standing:
@@ -69,27 +64,26 @@ class Store:
         Raises: RunnerError where they cannot be written; what was written of the line is taken back.
         """
         line = journal.line(self.journal, event, facts, now())
-        if journal.entry_of(line) is None:
-            raise StateError(f"the journal cannot hold this: {event}", hint="report this; nothing was written")
+        longer = journal.with_line(self.journal, line)
         with told(f"{state.TRUST}/{state.JOURNAL}"), self.opened() as file:
             try:
                 write_all(file, line)
                 os.fsync(file.fileno())
             except OSError:
                 with contextlib.suppress(OSError):
-                    file.truncate(len(self.data))
+                    file.truncate(self.journal.whole)
                 raise
         self.trust.settle()
-        self.data += line
+        self.journal = longer
         self.write_head()
 
     def begin(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Writes a new journal with these lines in the place of the old one, in one step; head.json follows."""
-        data = b""
+        self.journal, data = journal.read(b""), b""
         for event, facts in events:
-            data += journal.line(journal.read(data), event, facts, now())
+            data += journal.line(self.journal, event, facts, now())
+            self.journal = journal.read(data)
         self.trust.replace(state.JOURNAL, data)
-        self.data = data
         self.write_head()
 
     def opened(self) -> io.FileIO:
@@ -181,8 +175,7 @@ def locked(path: Path) -> Iterator[Store]:
     with held(path) as (root, trust, kits):
         seen = state.look_into(root)
         state.check(seen)
-        data = (trust.read(state.JOURNAL, journal.LARGEST) or b"")[: seen.journal.whole]
-        store = Store(root, trust, kits, data)
+        store = Store(root, trust, kits, seen.journal)
         mend(store, seen)
         yield store
 
@@ -191,7 +184,7 @@ def mend(store: Store, seen: Seen) -> None:
     """Finishes or takes back what a killed command has left, in the order in which it would have gone on."""
     if seen.is_torn:
         with told(f"{state.TRUST}/{state.JOURNAL}"), store.opened() as file:
-            file.truncate(len(store.data))
+            file.truncate(seen.journal.whole)
             os.fsync(file.fileno())
         store.mended.append(f"line {len(seen.journal.entries) + 1} of the journal was not written to its end, and was cut off")
     if not seen.journal.entries:
