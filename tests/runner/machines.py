@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lnm_runner.kit import Trust, importing, policy, state, store
+import pytest
+from lnm_runner.kit import Trust, importing, policy, rotation, state, store
 from lnm_runner.kit.importing import Imported, Request
 from lnm_runner.kit.policy import Policy
 
@@ -72,6 +74,17 @@ class Machine:
         self.state.mkdir(exist_ok=True, mode=0o700)
         return policy.read(policies.written(self.state, *tables, **members))
 
+    def install(self, path: Path) -> None:
+        """`lnm trust install --execute`."""
+        with store.locked(self.state) as found:
+            rotation.install(found, rotation.offer(path))
+
+    @property
+    def settled(self) -> Path:
+        """The state folder, after what a killed command had left was mended."""
+        with store.locked(self.state):
+            return self.state
+
     @property
     def active(self) -> str:
         """The version of the active kit; empty where none is."""
@@ -97,6 +110,13 @@ class Machine:
         """Every file of the state folder, but the lock: `{name: sha256}`."""
         files = (path for path in self.state.rglob("*") if path.is_file() and path.name != "lock")
         return {path.relative_to(self.state).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """One on which nothing was ever imported; what is done in this process waits for no disk, and no power fails here."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    return Machine(tmp_path)
 
 
 def small_kit(version: str, *signers: Key, text: bytes = b"", **more: Any) -> forge.Kit:

@@ -31,7 +31,9 @@ from tests.runner import policies
 from tests.runner.fixtures import Site
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit, variant
-from tests.runner.machines import REASON, Machine, small_kit
+from tests.runner.machines import REASON, Machine, machine, small_kit
+
+__all__ = ["machine"]
 
 assert archive_lies.LINK  # it enters its lies into LIES
 ARCHIVE = [lie for lie in LIES if lie.row.startswith("A") and lie.name not in ("gzip_bomb_of_4_gib", "tar_many_tiny_members")]
@@ -41,12 +43,6 @@ ODD = {
     *("folder_for_reading_alone", "folder_through_a_link", "tarball_through_a_link", "owners_beyond_octal", "two_images"),
 }
 UNPACKED_ALONE = ("A1", "A3", "A4", "A5", "A6", "A7")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """One on which nothing was ever imported."""
-    return Machine(tmp_path)
 
 
 @pytest.fixture

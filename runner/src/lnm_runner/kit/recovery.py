@@ -48,7 +48,7 @@ class Saved:
 
 
 def saved(seen: Seen, lines: list[Any], minimum: str) -> Saved:
-    """What can be saved: `lines` are those of the broken journal that are JSON objects, `minimum` that of the policy."""
+    """What can be saved: `lines` are those of broken journals that are JSON objects, `minimum` that of the policy."""
     receipts = [found for data in seen.receipts.values() if (found := state.read_form(data, state.RECEIPT_FORM))]
     facts = [line["facts"] for line in lines if isinstance(line.get("facts"), dict)]
     kits = {known.root_hash: known for known in (*known_kits([*facts, *receipts]), *seen.standing.kits.values())}
@@ -117,11 +117,11 @@ def look(path: Path) -> tuple[Seen, Saved]:
 
     Raises: RunnerError where the folder cannot be read.
     """
-    seen = state.look(path)
-    data = b""
-    with contextlib.suppress(OSError):
-        data = (path / state.TRUST / state.JOURNAL).read_bytes()
-    return seen, saved(seen, readable(data), minimum_version(path))
+    seen, lines = state.look(path), []
+    for found in (path / state.TRUST / state.JOURNAL, *(path / state.TRUST).glob(KEPT.format("*"))):
+        with contextlib.suppress(OSError):
+            lines += readable(found.read_bytes())
+    return seen, saved(seen, lines, minimum_version(path))
 
 
 def minimum_version(path: Path) -> str:
