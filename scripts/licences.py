@@ -1,7 +1,7 @@
-"""Reads in a wheel what its metadata does not say surely: the copyright notices, and which of the BSD licences it means.
+"""Reads in a wheel what its metadata does not say surely: the copyright notices, which of the BSD licences it means, and MIT.
 
 Looked at are the licence files of `.dist-info` (PyPA, «Recording installed projects»; PEP 639) and, where they say nothing, the
-first lines of the modules.
+first lines of the modules; for notices, then, NOTICE and, at last, the readme in METADATA.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LICENCE_FILE = re.compile(r"[^/]+\.dist-info/(.+/)?(LICEN[CS]E|COPYING)[^/]*", re.IGNORECASE)
+NOTICE_FILE = re.compile(r"[^/]+\.dist-info/(.+/)?NOTICE[^/]*", re.IGNORECASE)  # Apache-2.0, 4 (d)
+METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # the readme is in it
 MODULE = re.compile(r"[^/]+(/[^/]+)?\.py")
 HEAD = 4096  # bytes of a module in which its licence stands, if anywhere
 NOTICE = re.compile(
@@ -30,12 +32,23 @@ BSD_2 = (
 )  # the sentences of https://spdx.org/licenses/BSD-2-Clause.html; the third clause follows
 BSD_3 = re.compile(r"neither the names? of .{1,200}? may be used to endorse or promote products")
 BSD_4 = "all advertising materials"
+MIT = (
+    "permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation",
+    "to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the software",
+    "the above copyright notice and this permission notice shall be included in all copies or substantial portions",
+    'the software is provided "as is", without warranty of any kind, express or implied',
+)  # the sentences of https://spdx.org/licenses/MIT.html
 
 
 def licence_files(wheel: Path) -> Iterator[str]:
     """The text of each licence file."""
+    return texts_of(wheel, LICENCE_FILE)
+
+
+def texts_of(wheel: Path, names: re.Pattern[str]) -> Iterator[str]:
+    """The text of each file of such a name."""
     with zipfile.ZipFile(wheel) as archive:
-        for name in sorted(filter(LICENCE_FILE.fullmatch, archive.namelist())):
+        for name in sorted(filter(names.fullmatch, archive.namelist())):
             yield archive.read(name).decode("utf-8", "replace")
 
 
@@ -64,6 +77,12 @@ def which_bsd(wheel: Path) -> str:
     return ""
 
 
+def is_mit(wheel: Path) -> bool:
+    """True where every licence file of a wheel is the MIT licence, and there is one."""
+    texts = [" ".join(text.lower().split()) for text in licence_files(wheel)]
+    return bool(texts) and all(sentence in text for text in texts for sentence in MIT)
+
+
 def notices(texts: Iterable[str]) -> str:
     """The copyright notices of some texts, each once, sorted, on one line."""
     found = {
@@ -74,7 +93,8 @@ def notices(texts: Iterable[str]) -> str:
 
 def copyright_of(wheel: Path) -> str:
     """The copyright notices of a wheel; nothing where it has none that can be found."""
-    return notices(licence_files(wheel)) or notices(heads(wheel))
+    places = (licence_files(wheel), heads(wheel), texts_of(wheel, NOTICE_FILE), texts_of(wheel, METADATA))
+    return next(filter(None, map(notices, places)), "")
 
 
 def is_without_notice(wheel: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Writes the locks in `requirements/`: `<group>.txt`, `wheelhouse.lock`, `packages.json` and, on a Debian 12, `debian.lock`.
+"""Writes the locks in `requirements/`: `<group>.txt`, `wheelhouse*.lock`, `packages.json` and, on a Debian 12, `debian.lock`.
 
 A maintainer's command (`nox -s lock`), with network; the build only reads what it wrote. uv resolves for all
 platforms and Pythons at once; pip says which file it would take for each platform and what its metadata tells
@@ -23,7 +23,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts import checksums, debian, debian_packages, files, licences
+from scripts import checksums, debian, debian_packages, files, licences, wheelhouse
 from scripts.errors import ToolError
 
 FOLDER = Path("requirements")
@@ -32,7 +32,11 @@ MACHINES = ("x86_64", "aarch64")
 LIBCS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 WHEELS_OF = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement")
-GROUPS = ("runner", "build", "repro", "verify", "test", "bench", "lint", "lock")
+GROUPS = ("runner", "keyless", "build", "repro", "verify", "test", "bench", "mutation", "lint", "lock")
+WHEELHOUSES = {"runner": wheelhouse.LOCK, "keyless": wheelhouse.KEYLESS_LOCK}
+"""The groups that ship, and where their wheels are listed; a wheel that an earlier group has is in no later list."""
+CONSTRAINTS = {"runner": (), "keyless": ("runner",)}
+"""What a group is resolved under; any other than these, under all that ship."""
 SPDX_IDS = {
     "Apache Software License": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
@@ -65,7 +69,7 @@ def run(*command: str) -> str:
 def resolve(group: str) -> None:
     """Resolves one dependency group for every platform and Python into its lock.
 
-    What a group shares with the runner has the runner's version: packages.json has one line a package.
+    What a group shares with what ships has the version that ships: packages.json has one line a package.
     """
     common = (
         "--quiet",
@@ -77,7 +81,7 @@ def resolve(group: str) -> None:
         "--no-header",
         "--no-annotate",
     )
-    shared = () if group == "runner" else ("--constraint", str(FOLDER / "runner.txt"))
+    shared = [part for of in CONSTRAINTS.get(group, WHEELHOUSES) for part in ("--constraint", str(FOLDER / f"{of}.txt"))]
     run(sys.executable, "-m", "uv", "pip", "compile", *common, *shared, "--group", group, "-o", str(FOLDER / f"{group}.txt"))
 
 
@@ -99,29 +103,40 @@ def file_of(item: dict[str, Any]) -> tuple[str, str]:
     return download["url"].rpartition("/")[2], download["archive_info"]["hashes"]["sha256"]
 
 
-def lock_wheelhouse() -> None:
-    """Writes the list of the runner's wheels for every machine and Python."""
+def wheels_of(group: str) -> dict[str, str]:
+    """The wheels of a group for every machine and Python: `{file name: sha256}`."""
     sums: dict[str, str] = {}
     for machine in MACHINES:
         platforms = [part for libc in LIBCS for part in ("--platform", f"{libc}_{machine}")]
         for python in PYTHONS:
-            items = report(FOLDER / "runner.txt", "--target", "unused", "--python-version", python, *platforms)
+            items = report(FOLDER / f"{group}.txt", "--target", "unused", "--python-version", python, *platforms)
             sums |= dict(map(file_of, items))
-    with files.replacing(FOLDER / "wheelhouse.lock") as out:
-        out.write(checksums.render(sums))
+    return sums
+
+
+def lock_wheelhouses() -> None:
+    """Writes the lists of the wheels that ship, each less what is in one before it."""
+    listed: dict[str, str] = {}
+    for group, lock in WHEELHOUSES.items():
+        sums = {name: sha256 for name, sha256 in wheels_of(group).items() if name not in listed}
+        listed |= sums
+        with files.replacing(lock) as out:
+            out.write(checksums.render(sums))
 
 
 def licence(metadata: dict[str, Any], wheel: Path) -> str:
     """The licence as an SPDX expression, or NOASSERTION where a package says nothing that is surely one.
 
-    «BSD» alone does not say which of them; the text of the licence does.
+    «BSD» alone does not say which of them, and some packages say nothing; the text of the licence does.
     """
     classifiers = [line.rpartition(" :: ")[2] for line in metadata.get("classifier", []) if line.startswith("License :: ")]
     words = [metadata.get("license_expression"), metadata.get("license"), " AND ".join(map(spdx_id, classifiers))]
     for text in (word for word in words if word):
         with contextlib.suppress(InvalidLicenseExpression):
             return str(canonicalize_license_expression(spdx_id(text)))
-    return (licences.which_bsd(wheel) if BSD & {metadata.get("license"), *classifiers} else "") or "NOASSERTION"
+    if BSD & {metadata.get("license"), *classifiers}:
+        return licences.which_bsd(wheel) or "NOASSERTION"
+    return "MIT" if not any(words) and licences.is_mit(wheel) else "NOASSERTION"
 
 
 def spdx_id(words: str) -> str:
@@ -129,13 +144,14 @@ def spdx_id(words: str) -> str:
     return SPDX_IDS.get(words.strip(), words.strip())
 
 
-def supplier(metadata: dict[str, Any]) -> str:
-    """Who a package says it is from, as a name without an address."""
+def supplier(metadata: dict[str, Any], notices: str) -> str:
+    """Who a package says it is from, as a name without an address; where it names nobody, who holds the copyright alone."""
     for field in ("author", "maintainer", "author_email", "maintainer_email"):
         name = re.sub(r"\s*<[^>]*>", "", metadata.get(field) or "").strip().strip(",")
         if name:
             return name.split(",")[0].split("@")[0].strip(' "')
-    return ""
+    holder = re.fullmatch(r"Copyright (?:\(c\) |© )?[0-9, -]*([^;]+)", notices)
+    return holder[1] if holder else ""
 
 
 def describe(item: dict[str, Any], names: set[str], folder: Path) -> dict[str, Any]:
@@ -150,20 +166,21 @@ def describe(item: dict[str, Any], names: set[str], folder: Path) -> dict[str, A
         canonicalize_name(r.name) for r in asked if not r.marker or r.marker.evaluate({k: str(v) for k, v in linux.items()})
     }
     filename, sha256 = file_of(item)
+    notices = licences.copyright_of(folder / filename)
     return {
-        "copyright": licences.copyright_of(folder / filename),
+        "copyright": notices,
         "file": filename,
         "licence": licence(metadata, folder / filename),
         "requires": sorted(wanted & names),
         "sha256": sha256,
-        "supplier": supplier(metadata),
+        "supplier": supplier(metadata, notices),
         "version": metadata["version"],
     }
 
 
 def lock_packages() -> None:
     """Writes what the SBOMs say of each package of the build and of the runner: `{name: …}` as pip's report has it."""
-    locks = (FOLDER / "build.txt", FOLDER / "runner.txt")
+    locks = (FOLDER / "build.txt", FOLDER / "keyless.txt")  # which has all of runner.txt
     items = [item for lock in locks for item in report(lock)]
     names = {str(canonicalize_name(item["metadata"]["name"])) for item in items}
     with tempfile.TemporaryDirectory() as folder:
@@ -190,7 +207,7 @@ def main() -> int:
         print(f"resolving {group}", flush=True)
         resolve(group)
     print("asking for the wheels of every platform", flush=True)
-    lock_wheelhouse()
+    lock_wheelhouses()
     lock_packages()
     lock_debian()
     return 0

@@ -64,8 +64,10 @@ def dependencies(records: list[dict[str, Any]], release: dict[str, Any]) -> list
 def fetched(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a task fetched, `(purl, sha256)`: a wheel, Debian packages, or an image that another one is built on."""
     settings = record["settings"]
-    if "fetched" in settings:
-        yield Wheel(settings["filename"], settings["fetched"]).purl, settings["fetched"]
+    one_or_many = settings.get("fetched", {})
+    wheels = one_or_many if isinstance(one_or_many, dict) else {settings["filename"]: one_or_many}
+    for filename, sha256 in wheels.items():
+        yield Wheel(filename, sha256).purl, sha256
     for name, sha256 in record["outputs"].items():
         if name.endswith(debian.SUFFIX):
             yield debian.named(Path(name).name, sha256).purl, sha256

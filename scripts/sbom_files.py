@@ -26,6 +26,7 @@ LARGE = 1 << 18  # bytes
 RUNNER = "lnm-runner"
 # as runner/pyproject.toml has them; tests/build/test_sbom.py compares
 RUNNER_REQUIRES = ("cvss", "packageurl-python", "pymongo", "rfc8785", "univers")
+RUNNER_EXTRAS = ("sigstore",)  # which the kit has, and no image
 SOURCES = (".js", ".py", ".sh")
 KINDS = {".md": "DOCUMENTATION", ".whl": "ARCHIVE", **dict.fromkeys(SOURCES, "SOURCE")}  # SPDX 2.3, 8.3; the rest is text
 DATA_LICENCE = "CC0-1.0"  # of every SPDX 2.3 document (6.2)
@@ -142,5 +143,7 @@ def component(path: Path, wheel: Wheel, known: dict[str, dict[str, Any]]) -> sbo
 
 def depends_on(components: list[sbom.Component], known: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """`{id: ids}` of the wheels; a package depends on every wheel of another, as which of them is used depends on the machine."""
-    wanted = {item.name: RUNNER_REQUIRES if item.name == RUNNER else known[item.name]["requires"] for item in components}
+    wanted = {
+        item.name: RUNNER_REQUIRES + RUNNER_EXTRAS if item.name == RUNNER else known[item.name]["requires"] for item in components
+    }
     return {item.spdx_id: [other.spdx_id for other in components if other.name in wanted[item.name]] for item in components}

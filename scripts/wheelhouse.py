@@ -1,6 +1,7 @@
 """Makes `runner/wheelhouse/`: every wheel that the runner needs, for each supported platform, and their requirements file.
 
-`requirements/wheelhouse.lock` lists them as `<sha256> <file name>` lines; `nox -s lock` writes it. Each wheel is a
+`runner/wheelhouse-keyless/` has what its extra `[keyless]` needs beside them (requirements/wheelhouse-keyless.lock); no image has
+that. `requirements/wheelhouse.lock` lists them as `<sha256> <file name>` lines; `nox -s lock` writes it. Each wheel is a
 target of its own and is fetched by pip from whatever index pip is set up for, by its hash alone. File names: PyPA,
 «Binary distribution format».
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,7 @@ from scripts import checksums, child, files, store
 from scripts.errors import ChecksumError, InputError, ToolError
 
 LOCK = Path("requirements/wheelhouse.lock")
+KEYLESS_LOCK = Path("requirements/wheelhouse-keyless.lock")
 WHEEL_NAME = re.compile(r"[A-Za-z0-9._+]+(-[A-Za-z0-9._+]+){4,5}\.whl")
 
 
@@ -74,34 +76,36 @@ def read_lock(lock: Path = LOCK) -> tuple[Wheel, ...]:
     return wheels
 
 
-def pip_options(wheel: Wheel) -> Iterator[str]:
-    """The options that make pip choose this file on any machine."""
-    interpreter, abi, platforms = wheel.tags
-    for platform in platforms:
+def pip_options(wheels: Sequence[Wheel]) -> Iterator[str]:
+    """The options that make pip choose these files on any machine; they have interpreter and ABI in common."""
+    interpreter, abi, _ = wheels[0].tags
+    for platform in sorted({platform for wheel in wheels for platform in wheel.tags[2]}):
         yield from ("--platform", platform)
     if interpreter.startswith("cp"):
         yield from ("--implementation", "cp", "--python-version", f"{interpreter[2]}.{interpreter[3:]}", "--abi", abi)
 
 
-def fetch(wheel: Wheel, folder: Path) -> Path:
-    """Lets pip fetch one wheel into a folder.
+def fetch(wheels: Sequence[Wheel], folder: Path, lock: Path = LOCK) -> Path:
+    """Lets one pip fetch wheels of one interpreter, ABI and machine into a folder; returns the folder.
 
-    Raises: ChecksumError where the index has another file under that name; ToolError for any other failure of pip.
+    Raises: ChecksumError where the index has another file under a name; ToolError for any other failure of pip.
     """
     requirements = folder / "requirements.txt"
-    requirements.write_text(wheel.requirement)
+    requirements.write_text("".join(wheel.requirement for wheel in wheels))
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
     options = ["--require-hashes", "--only-binary", ":all:", "--dest", str(folder), "--requirement", str(requirements)]
-    done = child.run([*pip, *options, *pip_options(wheel)])
-    found = folder / wheel.filename
-    if done.returncode == 0 and found.is_file():
-        return found
+    done = child.run([*pip, *options, *pip_options(wheels)])
+    missing = [wheel.filename for wheel in wheels if not (folder / wheel.filename).is_file()]
+    if done.returncode == 0 and not missing:
+        return folder
+    names = missing[0] if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more" if missing else "the wheels"
     if "DO NOT MATCH THE HASHES" in done.stderr:
-        message = f"{wheel.filename}: the index has a file with another sha256 than {LOCK} ({wheel.sha256[:12]}…)"
-        raise ChecksumError(message, hint=f"do not use that index's file; if the lock is wrong: git checkout {LOCK}")
+        sha256 = ", ".join(f"{wheel.sha256[:12]}…" for wheel in wheels)
+        message = f"{names}: the index has a file with another sha256 than {lock} ({sha256})"
+        raise ChecksumError(message, hint=f"do not use that index's file; if the lock is wrong: git checkout {lock}")
     last = done.stderr.strip().splitlines()[-1:] or ["pip brought another file"]
     hint = files.ROOM if files.is_full(done.stderr) else "is the index reachable? pip config list"
-    raise ToolError(f"{wheel.filename}: pip could not fetch it: {last[0]}", hint=hint)
+    raise ToolError(f"{names}: pip could not fetch it: {last[0]}", hint=hint)
 
 
 def write(out: BinaryIO, *, lock: Path, filename: str, fetched: str, stores: tuple[Path, ...] = ()) -> None:
@@ -111,10 +115,41 @@ def write(out: BinaryIO, *, lock: Path, filename: str, fetched: str, stores: tup
     """
     wheel = next(wheel for wheel in read_lock(lock) if wheel.filename == filename)
     with files.scratch() as folder:
-        path = store.find(stores, filename, fetched) or fetch(wheel, folder)
+        path = store.find(stores, filename, fetched) or fetch([wheel], folder, lock) / filename
         files.verify_sha256(path, fetched, str(lock))
         with path.open("rb") as file:
             files.copy(file, out)
+
+
+def write_folder(out: Path, *, lock: Path, fetched: Mapping[str, str], stores: tuple[Path, ...] = ()) -> None:
+    """Fetches the wheels `{file name: sha256}` into the folder `out`, those that no store has by one pip for each kind.
+
+    Raises: InputError where the lock is another than when the table was made; as `fetch`.
+    """
+    wheels = read_lock(lock)
+    if {wheel.filename: wheel.sha256 for wheel in wheels} != dict(fetched):
+        raise InputError(f"{lock}: was changed while the table was made", hint="the same command again")
+    with files.scratch() as folder:
+        found = {wheel: path for wheel in wheels if (path := store.find(stores, wheel.filename, wheel.sha256))}
+        for number, kind in enumerate(kinds(wheel for wheel in wheels if wheel not in found)):
+            place = folder / str(number)
+            place.mkdir()
+            fetch(kind, place, lock)
+            found |= {wheel: place / wheel.filename for wheel in kind}
+        for wheel, path in found.items():
+            files.verify_sha256(path, wheel.sha256, str(lock))
+            with path.open("rb") as file, files.replacing(out / wheel.filename) as copy:
+                files.copy(file, copy)
+
+
+def kinds(wheels: Iterable[Wheel]) -> list[list[Wheel]]:
+    """Wheels by interpreter, ABI and machine, which one pip can be asked for together."""
+    found: dict[tuple[str, str, str], list[Wheel]] = {}
+    for wheel in wheels:
+        interpreter, abi, platforms = wheel.tags
+        machine = next((machine for machine in ("x86_64", "aarch64") if platforms[0].endswith(machine)), platforms[0])
+        found.setdefault((interpreter, abi, machine), []).append(wheel)
+    return list(found.values())
 
 
 def requirements(wheels: tuple[Wheel, ...]) -> str:

@@ -56,7 +56,7 @@ def compared_with(place: Workplace, variation: Variation, baseline: Seen) -> See
 
 def fetched(tree: Path) -> tuple[Path, ...]:
     """The folders of a tree that hold what its build fetched: wheels, and Debian packages."""
-    return tuple(sorted([*(tree / DIST).glob("concelier-lnm-*/runner/wheelhouse"), *(tree / WORK).glob("image/*/debs")]))
+    return tuple(sorted([*(tree / DIST).glob("concelier-lnm-*/runner/wheelhouse*"), *(tree / WORK).glob("image/*/debs")]))
 
 
 def examine(place: Workplace, baseline: Seen, wanted: Sequence[str]) -> tuple[list[Finding], list[str]]:

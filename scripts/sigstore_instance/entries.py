@@ -34,11 +34,11 @@ def body(proposed: object) -> bytes:
     Raises: RefusedError.
     """
     kinds = {"hashedrekord": hashedrekord, "dsse": dsse}
-    kind, version = at(proposed, "kind"), at(proposed, "apiVersion")
+    kind, version = text(proposed, "kind"), text(proposed, "apiVersion")
     if kind not in kinds or version != VERSION:
         raise RefusedError(f"apiVersion, kind: wanted {VERSION} of {' or '.join(kinds)}")
-    spec = kinds[str(kind)](at(proposed, "spec"))
-    return rfc8785.dumps({"apiVersion": VERSION, "kind": str(kind), "spec": spec})
+    spec = kinds[kind](at(proposed, "spec"))
+    return rfc8785.dumps({"apiVersion": VERSION, "kind": kind, "spec": spec})
 
 
 def hashedrekord(spec: object) -> dict[str, Any]:
@@ -141,14 +141,23 @@ def at(value: object, *names: str) -> object:
 
 
 def text(value: object, *names: str) -> str:
-    """A member that is text.
+    """A member that is text, and no half of a UTF-16 pair in it.
 
     Raises: RefusedError.
     """
     found = at(value, *names)
-    if not isinstance(found, str):
+    if not isinstance(found, str) or not is_unicode(found):
         raise RefusedError(f"{'.'.join(names)}: wanted text")
     return found
+
+
+def is_unicode(text: str) -> bool:
+    """True when UTF-8 can hold it; JSON can hold more."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def decoded(value: object, *names: str) -> bytes:

@@ -24,6 +24,7 @@ from scripts.sigstore_instance.keypair import KeyPair
 
 KEYS = "keys.json"
 LOG = "log"
+PART = ".keys-"  # of a file of keys that is not complete yet
 NAMES = ("authority", "certificate-log", "log", "tokens")
 AGAIN = "remove the folder of the development instance; a new one is made"
 BEFORE = dt.timedelta(minutes=5)  # it is valid a little earlier than it was made: clocks differ
@@ -49,9 +50,10 @@ def read_keys(folder: Path) -> Keys:
     path = folder / KEYS
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
         if not path.exists():
+            refuse_foreign(folder)
             make_keys(path)
+        folder.chmod(0o700)
         mode, data = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
     except OSError as err:
         message = f"{path}: the keys of the development Sigstore instance cannot be made or read: {err.strerror}"
@@ -61,6 +63,17 @@ def read_keys(folder: Path) -> Keys:
     return parse(data, path)
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Looks, before it is closed to others, whether a folder is nobody's.
+
+    Raises: InputError where something of another kind is in it.
+    """
+    found = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(PART) and entry.name not in {KEYS, LOG})
+    if found:
+        message = f"{folder}: {found[0]} is in it: not the folder of a development Sigstore instance"
+        raise InputError(message, hint="name a folder that is empty, or not there yet")
+
+
 def make_keys(path: Path) -> None:
     """Makes the file of the keys; the one that is there first stays."""
     at = dt.datetime.now(dt.UTC).replace(microsecond=0) - BEFORE
@@ -68,7 +81,7 @@ def make_keys(path: Path) -> None:
     certificate = self_signed(pairs["authority"], at).public_bytes(Encoding.PEM).decode("ascii")
     members = {name: pair.pem() for name, pair in pairs.items()}
     data = json.dumps({**members, "certificate": certificate, "start": at.strftime("%Y-%m-%dT%H:%M:%SZ")})
-    handle, part = tempfile.mkstemp(dir=path.parent)  # 0600
+    handle, part = tempfile.mkstemp(prefix=PART, dir=path.parent)  # 0600
     with os.fdopen(handle, "w", encoding="ascii") as out:
         out.write(data)
         out.flush()

@@ -30,6 +30,8 @@ from scripts.sigstore_instance.merkle import Tree, leaf_hash
 
 HOST = "rekor.lnm-dev.invalid"  # RFC 6761 §6.4: never resolved
 
+AGAIN = "move the folder of the development instance away; a new one is made"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -54,6 +56,7 @@ class Log:
         self.turn = threading.Lock()
         with self.held() as file:
             self.catch_up(file)
+            sync(path.parent)  # so that its name is on the disk as well
 
     def append(self, body: bytes) -> Place:
         """Adds an entry, on the disk before this returns."""
@@ -66,6 +69,12 @@ class Log:
             self.read_to += len(line)
             self.tree.append(leaf)
             return Place(len(self.tree) - 1, len(self.tree))
+
+    def size(self) -> int:
+        """The number of entries, those of other processes included."""
+        with self.held() as file:
+            self.catch_up(file)
+            return len(self.tree)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[int]:
@@ -89,12 +98,16 @@ class Log:
 
         Raises: ChecksumError.
         """
-        data = os.pread(file, os.fstat(file).st_size - self.read_to, self.read_to)
-        whole = data[: data.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            self.tree.append(checked(line, f"{self.path.name}: line {len(self.tree) + 1}"))
-        self.read_to += len(whole)
-        if len(whole) != len(data):
+        size = os.fstat(file).st_size
+        if size < self.read_to:
+            raise ChecksumError(f"{self.path.name}: entries were cut off", hint=AGAIN)
+        data = os.pread(file, size - self.read_to, self.read_to)
+        *lines, torn = data.split(b"\n")
+        first = len(self.tree) + 1
+        for leaf in [checked(line, f"{self.path.name}: line {number}") for number, line in enumerate(lines, first)]:
+            self.tree.append(leaf)
+        self.read_to = size - len(torn)
+        if torn:
             os.ftruncate(file, self.read_to)
 
     def entry(self, body: bytes, place: Place, integrated_s: int) -> dict[str, Any]:
@@ -114,10 +127,19 @@ class Log:
 
     def head(self) -> dict[str, Any]:
         """What Rekor answers about the log as a whole (LogInfo)."""
-        size = len(self.tree)
+        size = self.size()
         root = self.tree.root(size)
         signed = checkpoint(self.key, size, root)
         return {"rootHash": root.hex(), "treeSize": size, "signedTreeHead": signed, "treeID": tree_id(self.key)}
+
+
+def sync(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_all(file: int, data: bytes) -> None:
@@ -137,7 +159,7 @@ def checked(line: bytes, where: str) -> bytes:
     except ValueError:
         leaf = b""
     if leaf.hex().encode("ascii") != digest:
-        raise ChecksumError(f"{where}: the entry is damaged", hint="move the folder of the instance away; a new one is made")
+        raise ChecksumError(f"{where}: the entry is damaged", hint=AGAIN)
     return leaf
 
 

@@ -129,14 +129,14 @@ def test_the_requirements_are_sorted_whatever_the_order_of_the_wheels() -> None:
 def test_the_wheel_of_the_hash_is_fetched_for_any_platform(index: Path, tmp_path: Path, filename: str) -> None:
     wheel = make_wheel(index, filename)
     make_wheel(index, "some_thing-1.3.0-py3-none-any.whl")
-    found = wheelhouse.fetch(wheel, tmp_path / "out")
-    assert hashlib.sha256(found.read_bytes()).hexdigest() == wheel.sha256
+    found = wheelhouse.fetch([wheel], tmp_path / "out")
+    assert hashlib.sha256((found / filename).read_bytes()).hexdigest() == wheel.sha256
 
 
 def test_a_wheel_of_another_hash_is_refused(index: Path, tmp_path: Path) -> None:
     make_wheel(index, PURE)
     with pytest.raises(ChecksumError, match=f"^{PURE}: the index has a file with another sha256") as caught:
-        wheelhouse.fetch(Wheel(PURE, A), tmp_path / "out")
+        wheelhouse.fetch([Wheel(PURE, A)], tmp_path / "out")
     assert caught.value.exit_code == 6
     assert A[:12] in caught.value.message
     assert "do not use" in caught.value.hint
@@ -145,7 +145,7 @@ def test_a_wheel_of_another_hash_is_refused(index: Path, tmp_path: Path) -> None
 def test_a_wheel_that_the_index_has_not_is_a_failed_tool(index: Path, tmp_path: Path) -> None:
     make_wheel(index, "some_thing-1.3.0-py3-none-any.whl")
     with pytest.raises(ToolError, match=f"^{PURE}: pip could not fetch it: .*some-thing==1.2.0") as caught:
-        wheelhouse.fetch(Wheel(PURE, A), tmp_path / "out")
+        wheelhouse.fetch([Wheel(PURE, A)], tmp_path / "out")
     assert caught.value.exit_code == 10
     assert "pip config list" in caught.value.hint
 
@@ -153,7 +153,7 @@ def test_a_wheel_that_the_index_has_not_is_a_failed_tool(index: Path, tmp_path: 
 def test_a_wheel_for_one_platform_only_is_not_taken_for_another(index: Path, tmp_path: Path) -> None:
     make_wheel(index, NATIVE.replace("aarch64", "x86_64"))
     with pytest.raises(ToolError):
-        wheelhouse.fetch(Wheel(NATIVE, A), tmp_path / "out")
+        wheelhouse.fetch([Wheel(NATIVE, A)], tmp_path / "out")
 
 
 def test_a_step_writes_the_bytes_of_the_wheel(index: Path, tmp_path: Path) -> None:
@@ -177,5 +177,45 @@ def test_the_requirements_file_of_the_kit_is_what_pip_needs_to_install_it(index:
     wheelhouse.write_requirements(out, wheels=tuple(index / wheel.filename for wheel in wheels))
     assert out.getvalue().decode() == wheelhouse.requirements(wheels)
     (tmp_path / "requirements.txt").write_bytes(out.getvalue())
-    fetched = [wheelhouse.fetch(wheel, tmp_path / "out").name for wheel in wheels]
-    assert fetched == [PURE, "zeta-2-py3-none-any.whl"]
+    fetched = wheelhouse.fetch(wheels, tmp_path / "out")
+    assert sorted(path.name for path in fetched.glob("*.whl")) == [PURE, "zeta-2-py3-none-any.whl"]
+
+
+# ---- a folder of them
+
+ABI3 = "other-3-cp311-abi3-manylinux_2_28_x86_64.whl"
+
+
+def test_a_folder_of_wheels_is_fetched_by_one_pip_for_each_kind(index: Path, tmp_path: Path) -> None:
+    names = (PURE.replace("some", "pure"), NATIVE, NATIVE.replace("aarch64", "x86_64"), "zeta-2-py3-none-any.whl", ABI3)
+    wheels = [make_wheel(index, name) for name in names]
+    lock = lock_of(tmp_path, "".join(f"{wheel.sha256}  {wheel.filename}\n" for wheel in sorted(wheels, key=lambda w: w.filename)))
+    assert [len(kind) for kind in wheelhouse.kinds(wheels)] == [2, 1, 1, 1]
+
+    fetched = {wheel.filename: wheel.sha256 for wheel in wheels}
+    wheelhouse.write_folder(tmp_path / "house", lock=lock, fetched=fetched)
+
+    assert {path.name: path.read_bytes() for path in (tmp_path / "house").iterdir()} == {
+        name: (index / name).read_bytes() for name in names
+    }
+
+
+def test_a_store_spares_the_index_and_cannot_lie(index: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(index, PURE)
+    lock = lock_of(tmp_path, f"{wheel.sha256}  {PURE}\n")
+    store = tmp_path / "store"
+    store.mkdir()
+    (index / PURE).rename(store / PURE)
+    wheelhouse.write_folder(tmp_path / "house", lock=lock, fetched={PURE: wheel.sha256}, stores=(store,))
+    assert (tmp_path / "house" / PURE).read_bytes() == (store / PURE).read_bytes()
+
+    (store / PURE).write_bytes(b"another")
+    with pytest.raises(ToolError, match=f"^{PURE}: pip could not fetch it"):
+        wheelhouse.write_folder(tmp_path / "other", lock=lock, fetched={PURE: wheel.sha256}, stores=(store,))
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_of_another_lock_than_the_tables_is_refused(tmp_path: Path) -> None:
+    lock = lock_of(tmp_path, f"{A}  {PURE}\n")
+    with pytest.raises(InputError, match="was changed while the table was made"):
+        wheelhouse.write_folder(tmp_path / "house", lock=lock, fetched={PURE: B})

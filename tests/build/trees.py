@@ -138,7 +138,10 @@ class Tree:
 
 
 def copy_sources(folder: Path) -> None:
-    """Copies what git would have of the checkout that is tested: tracked files and new ones, nothing ignored."""
+    """Copies what git would have of the checkout that is tested: tracked files and new ones, nothing ignored.
+
+    Of the 36 MB of wheels for the runner's extra one is left, or each of hundreds of builds would hash and pack them all.
+    """
     command = ("git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
@@ -146,10 +149,18 @@ def copy_sources(folder: Path) -> None:
         if source.is_file() and not name.startswith("tests/"):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
+    extra = folder / "requirements/wheelhouse-keyless.lock"
+    extra.write_text(
+        "".join(line for line in extra.read_text("ascii").splitlines(keepends=True) if "  sigstore-" in line), "ascii"
+    )
 
 
 def surroundings(state: Path, wheels: Path) -> dict[str, str]:
-    """The environment of a build; the image takes longer than all else, and has tests of its own."""
+    """The environment of a build; the image takes longer than all else, and has tests of its own.
+
+    The wheels of the extra lie in a folder beside those of the runner, as they do in a kit.
+    """
+    houses = (str(wheels), str(wheels.with_name("wheelhouse-keyless")))
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(state),
@@ -157,9 +168,9 @@ def surroundings(state: Path, wheels: Path) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_FIND_LINKS": str(wheels),
+        "PIP_FIND_LINKS": " ".join(houses),
         "PIP_NO_INDEX": "1",
-        "LNM_FETCHED": str(wheels),
+        "LNM_FETCHED": os.pathsep.join(houses),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LC_ALL": "C.UTF-8",
         "LNM_IMAGE": "none",

@@ -68,16 +68,17 @@ class Lie:
     make: Callable[[bytes, Instance], bytes]
     """(the good bundle, the instance that signed it) -> the bad one."""
     reason: str
-    """A pattern that sigstore-python's words must hold, in any case; empty in BEYOND."""
+    """A pattern that sigstore-python's words must hold, in any case; empty where it accepts."""
     blind: frozenset[str] = frozenset()
     """Other clients that accept it."""
 
 
-_rows: list[Lie] = []
+ROWS: list[Lie] = []
+FORM_ROWS: list[Lie] = []
 
 
 def lie(
-    reason: str, *, of: tuple[str, ...] = BOTH, blind: tuple[str, ...] = ()
+    reason: str, *, of: tuple[str, ...] = BOTH, blind: tuple[str, ...] = (), table: list[Lie] = ROWS
 ) -> Callable[[Callable[[Json, Instance], Json | bytes]], None]:
     """Enters a lie; the function changes what it is given, or makes another."""
 
@@ -86,7 +87,7 @@ def lie(
             told = tell(json.loads(good), inst)
             return told if isinstance(told, bytes) else canonical.render(told)
 
-        _rows.extend(Lie(f"{kind}_{tell.__name__}", kind, make, reason, frozenset(blind)) for kind in of)
+        table.extend(Lie(f"{kind}_{tell.__name__}", kind, make, reason, frozenset(blind)) for kind in of)
 
     return enter
 
@@ -126,6 +127,15 @@ def signature_with_a_flipped_bit(good: Json, _: Instance) -> Json:
     return with_signature(good, base64.b64decode(flipped(content)))
 
 
+@lie("signature is invalid|signature must be non-empty")
+def signature_that_is_no_base64(good: Json, _: Instance) -> Json:
+    if is_statement(good):
+        good["dsseEnvelope"]["signatures"][0]["sig"] = "%%%%"
+    else:
+        good["messageSignature"]["signature"] = "%%%%"
+    return good
+
+
 @lie("signature is invalid|invalid signature")
 def signature_by_another_key_and_logged(good: Json, inst: Instance) -> Json:
     """All of it fits but that the certificate's key has not signed: no honest log takes such an entry."""
@@ -139,8 +149,9 @@ def bundle_of_another_file(good: Json, inst: Instance) -> Json:
     return again(good, inst, content=Content(digest))
 
 
-@lie("dsse|envelope|statement|message signature|entry type", of=("sums",))
+@lie("dsse|envelope|statement|message signature|entry type", of=("sums",), blind=(JS, COSIGN))
 def bundle_of_the_manifest(_: Json, inst: Instance) -> bytes:
+    """cosign takes it, as the statement is about the blob; sigstore-js does not look at the blob then."""
     return good_pair(inst)[3]
 
 
@@ -193,7 +204,7 @@ def digest_by_another_algorithm(good: Json, _: Instance) -> Json:
     return good
 
 
-@lie("", of=("manifest",))
+@lie("", of=("manifest",), blind=(JS,))
 def payload_of_another_type(good: Json, inst: Instance) -> Json:
     """Signed and logged as it stands: it is for the caller to know which type he wants."""
     envelope = good["dsseEnvelope"]
@@ -201,7 +212,7 @@ def payload_of_another_type(good: Json, inst: Instance) -> Json:
     return again(good, inst, content=content_of(good))
 
 
-@lie("", of=("manifest",))
+@lie("", of=("manifest",), blind=(JS,))
 def bundle_of_another_statement(good: Json, inst: Instance) -> Json:
     """Signed and logged as it stands: it is for the caller to compare the payload."""
     payload = base64.b64decode(good["dsseEnvelope"]["payload"]).replace(b'"edge"', b'"EDGE"').replace(b'"name"', b'"Name"')
@@ -232,6 +243,14 @@ def identity_as_a_uri(good: Json, inst: Instance) -> Json:
     return again(good, inst, certify=certified(inst, identity=f"https://example.invalid/{instance.IDENTITY}"))
 
 
+@lie("SANs do not match")
+def identity_that_goes_on_after_a_null_byte(good: Json, inst: Instance) -> Json:
+    name = f"{instance.IDENTITY}\0.example.invalid".encode("ascii")
+    inside = bytes([0x81, len(name)]) + name  # RFC 5280 §4.2.1.6: rfc822Name [1] IA5String
+    names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes([0x30, len(inside)]) + inside)
+    return again(good, inst, certify=remade(inst, lambda found: [names if item.oid == names.oid else item for item in found]))
+
+
 @lie("OIDCIssuer does not match")
 def another_issuer(good: Json, inst: Instance) -> Json:
     return again(good, inst, certify=certified(inst, issuer="https://oidc.example.invalid"))
@@ -249,7 +268,7 @@ def no_issuer(good: Json, inst: Instance) -> Json:
     return again(good, inst, certify=remade(inst, lambda found: [item for item in found if item.oid not in issuers]))
 
 
-@lie("", blind=())
+@lie("")
 def issuers_that_disagree(good: Json, inst: Instance) -> Json:
     """The older extension names the wanted issuer, the newer another."""
     other = x509.UnrecognizedExtension(certificates.ISSUER_DER, b"\x0c\x1chttps://oidc.example.invalid")
@@ -288,13 +307,13 @@ def certificate_of_the_authority(good: Json, inst: Instance) -> Json:
     return good
 
 
-@lie("code signing|certificate chain|EKU")
+@lie("code signing|certificate chain|EKU", blind=(JS,))
 def certificate_for_a_web_server(good: Json, inst: Instance) -> Json:
     web = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
     return again(good, inst, certify=remade(inst, lambda found: [web if item.oid == web.oid else item for item in found]))
 
 
-@lie("key usage|keyUsage|digital signature|certificate chain", blind=(JS,))
+@lie("key usage|keyUsage|digital signature|certificate chain", blind=(JS, COSIGN))
 def certificate_that_may_not_sign(good: Json, inst: Instance) -> Json:
     usage = certificates.usage(certifies=True)
     return again(good, inst, certify=remade(inst, lambda found: [usage if item.oid == usage.oid else item for item in found]))
@@ -305,7 +324,7 @@ def certificate_without_timestamp(good: Json, inst: Instance) -> Json:
     return again(good, inst, certify=certified(inst, with_sct=False))
 
 
-@lie("Expected one certificate timestamp", blind=())
+@lie("Expected one certificate timestamp")
 def certificate_with_no_timestamp_in_the_list(good: Json, inst: Instance) -> Json:
     return again(good, inst, certify=remade(inst, list, lambda _: []))
 
@@ -387,13 +406,13 @@ def no_time(good: Json, _: Instance) -> Json:
     return good
 
 
-@lie("timestamp")
+@lie("timestamp", blind=(COSIGN,))
 def timestamp_that_is_none(good: Json, _: Instance) -> Json:
     good["verificationMaterial"]["timestampVerificationData"] = {"rfc3161Timestamps": [{"signedTimestamp": "MAA="}]}
     return good
 
 
-@lie("", blind=())
+@lie("", blind=(JS, COSIGN))
 def signed_in_the_future(good: Json, inst: Instance) -> Json:
     """A year from now by certificate and log: whoever has a clock can see it."""
     far = moment() + dt.timedelta(days=365)
@@ -438,23 +457,23 @@ def entry_of_another_digest(good: Json, inst: Instance) -> Json:
     return again(good, inst, enter=enter)
 
 
-@lie("entry type|log entry", blind=())
-def entry_of_the_other_kind(good: Json, inst: Instance) -> Json:
-    """A statement entered as a blob, a blob as a statement."""
-
+@lie("entry type", of=("sums",), blind=(JS,))
+def blob_entered_as_a_statement(good: Json, inst: Instance) -> Json:
     def enter(body: Json) -> Json:
         spec = body["spec"]
-        if is_statement(good):
-            verifier, signature = spec["signatures"][0]["verifier"], spec["signatures"][0]["signature"]
-            hashed = {"algorithm": "sha256", "value": content_of(good).digest.hex()}
-            return entry_of(
-                "hashedrekord",
-                {"data": {"hash": hashed}, "signature": {"content": signature, "publicKey": {"content": verifier}}},
-            )
-        signatures = [{"signature": spec["signature"]["content"], "verifier": spec["signature"]["publicKey"]["content"]}]
-        return entry_of(
-            "dsse", {"envelopeHash": spec["data"]["hash"], "payloadHash": spec["data"]["hash"], "signatures": signatures}
-        )
+        signed = [{"signature": spec["signature"]["content"], "verifier": spec["signature"]["publicKey"]["content"]}]
+        return entry_of("dsse", {"envelopeHash": spec["data"]["hash"], "payloadHash": spec["data"]["hash"], "signatures": signed})
+
+    return again(good, inst, enter=enter)
+
+
+@lie("entry type", of=("manifest",))
+def statement_entered_as_a_blob(good: Json, inst: Instance) -> Json:
+    def enter(body: Json) -> Json:
+        signed = body["spec"]["signatures"][0]
+        hashed = {"algorithm": "sha256", "value": content_of(good).digest.hex()}
+        signature = {"content": signed["signature"], "publicKey": {"content": signed["verifier"]}}
+        return entry_of("hashedrekord", {"data": {"hash": hashed}, "signature": signature})
 
     return again(good, inst, enter=enter)
 
@@ -481,19 +500,19 @@ def entry_of_an_older_kind_about_another_payload(good: Json, inst: Instance) -> 
     return again(good, inst, enter=lambda body: intoto(good, body, b"another"))
 
 
-@lie("integrated time|version|entry type|invalid")
+@lie("integrated time|version|entry type|invalid", blind=(COSIGN,))
 def entry_said_to_be_of_another_version(good: Json, _: Instance) -> Json:
     entry(good)["kindVersion"]["version"] = "0.0.2"
     return good
 
 
-@lie("version")
+@lie("version", blind=(COSIGN,))
 def entry_said_to_be_of_an_unknown_version(good: Json, _: Instance) -> Json:
     entry(good)["kindVersion"]["version"] = "0.0.9"
     return good
 
 
-@lie("entry type|integrated time")
+@lie("entry type|integrated time", blind=(COSIGN,))
 def entry_said_to_be_of_another_kind(good: Json, _: Instance) -> Json:
     entry(good)["kindVersion"]["kind"] = "hashedrekord" if is_statement(good) else "dsse"
     return good
@@ -511,7 +530,7 @@ def two_entries(good: Json, inst: Instance) -> Json:
     return good
 
 
-@lie("one log entry", blind=())
+@lie("one log entry")
 def one_entry_twice(good: Json, _: Instance) -> Json:
     good["verificationMaterial"]["tlogEntries"] *= 2
     return good
@@ -569,6 +588,12 @@ def promise_of_another_entry(good: Json, inst: Instance) -> Json:
 @lie("inclusion promise")
 def index_changed(good: Json, _: Instance) -> Json:
     entry(good)["logIndex"] = str(int(entry(good)["logIndex"]) + 1)
+    return good
+
+
+@lie("failed to load|inclusion promise")
+def index_below_zero(good: Json, _: Instance) -> Json:
+    entry(good)["logIndex"] = "-1"
     return good
 
 
@@ -700,6 +725,29 @@ def checkpoint_of_an_earlier_tree(good: Json, inst: Instance) -> Json:
     return checkpointed(made, checkpoint(inst.log.key, size, inst.log.tree.root(size)))
 
 
+def resigned(bundle: Json, inst: Instance, change: Callable[[list[str]], list[str]]) -> Json:
+    """The lines of the checkpoint's note changed, and signed by the log as they are then."""
+    note, _, line = proof(bundle)["checkpoint"]["envelope"].partition("\n\n")
+    text = "".join(f"{part}\n" for part in change(note.split("\n")))
+    signature = canonical.b64(inst.log.key.log_id[:4] + inst.log.key.sign(text.encode("ascii")))
+    return checkpointed(bundle, f"{text}\n{line.rpartition(' ')[0]} {signature}\n")
+
+
+@lie("LogCheckpoint")
+def checkpoint_without_origin(good: Json, inst: Instance) -> Json:
+    return resigned(good, inst, lambda lines: lines[1:])
+
+
+@lie("LogCheckpoint")
+def checkpoint_without_size(good: Json, inst: Instance) -> Json:
+    return resigned(good, inst, lambda lines: [lines[0], lines[2]])
+
+
+@lie("LogCheckpoint")
+def checkpoint_without_root(good: Json, inst: Instance) -> Json:
+    return resigned(good, inst, lambda lines: lines[:2])
+
+
 @lie("", blind=(COSIGN,))
 def checkpoint_of_another_size(good: Json, inst: Instance) -> Json:
     """Signed by the log: the right root, said to be that of a tree of another size."""
@@ -711,13 +759,13 @@ def checkpoint_of_another_size(good: Json, inst: Instance) -> Json:
 # ---- the form
 
 
-@lie("media ?type")
+@lie("media ?type", blind=(JS,))
 def media_type_of_the_future(good: Json, _: Instance) -> Json:
     good["mediaType"] = "application/vnd.dev.sigstore.bundle.v9.9+json"
     return good
 
 
-@lie("certificate chain")
+@lie("certificate chain", blind=(JS, COSIGN))
 def media_type_of_an_older_bundle(good: Json, _: Instance) -> Json:
     good["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1"
     return good
@@ -733,6 +781,24 @@ def media_type_missing(good: Json, _: Instance) -> Json:
 def chain_instead_of_a_certificate(good: Json, _: Instance) -> Json:
     material = good["verificationMaterial"]
     material["x509CertificateChain"] = {"certificates": [material.pop("certificate")]}
+    return good
+
+
+@lie("expected certificate")
+def chain_with_the_root(good: Json, inst: Instance) -> Json:
+    material, root = (
+        good["verificationMaterial"],
+        inst.trusted_root()["certificateAuthorities"][0]["certChain"]["certificates"][0],
+    )
+    material["x509CertificateChain"] = {"certificates": [material.pop("certificate"), root]}
+    return good
+
+
+@lie("expected certificate")
+def chain_that_is_empty(good: Json, _: Instance) -> Json:
+    material = good["verificationMaterial"]
+    del material["certificate"]
+    material["x509CertificateChain"] = {"certificates": []}
     return good
 
 
@@ -756,6 +822,43 @@ def no_content(good: Json, _: Instance) -> Json:
     return good
 
 
+@lie("extra", blind=(JS,))
+def member_that_nobody_knows(good: Json, _: Instance) -> Json:
+    good["note"] = "not signed"
+    return good
+
+
+@lie("", blind=(JS,), table=FORM_ROWS)
+def member_said_twice(good: Json, _: Instance) -> bytes:
+    """Readers differ in which of two they take."""
+    return canonical.render(good).replace(b'{"', b'{"mediaType":"another","', 1)
+
+
+@lie("", blind=(JS, COSIGN), table=FORM_ROWS)
+def base64_that_is_not_canonical(good: Json, _: Instance) -> Json:
+    """Bits that nobody reads are set: other bytes, the same signature."""
+    text = entry(good)["logId"]["keyId"]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    entry(good)["logId"]["keyId"] = f"{text[:-2]}{letters[letters.index(text[-2]) + 1]}="
+    return good
+
+
+@lie("", blind=(JS,), table=FORM_ROWS)
+def base64_with_a_foreign_character(good: Json, _: Instance) -> Json:
+    """sigstore-python passes over what is not of the alphabet."""
+    promised = entry(good)["inclusionPromise"]
+    promised["signedEntryTimestamp"] = "%" + promised["signedEntryTimestamp"]
+    return good
+
+
+@lie("pars|extra", blind=(JS,))
+def certificate_followed_by_more(good: Json, _: Instance) -> Json:
+    """sigstore-python lets a bare ValueError through: whoever calls it has to take every exception for a refusal."""
+    material = good["verificationMaterial"]["certificate"]
+    material["rawBytes"] = canonical.b64(base64.b64decode(material["rawBytes"]) + b"\0")
+    return good
+
+
 @lie("failed to load")
 def truncated(good: Json, _: Instance) -> bytes:
     return canonical.render(good)[:-100]
@@ -776,5 +879,48 @@ def followed_by_more(good: Json, _: Instance) -> bytes:
     return canonical.render(good) + b"{}\n"
 
 
-LIES = tuple(row for row in _rows if row.reason)
-BEYOND = tuple(row for row in _rows if not row.reason)
+LIES = tuple(row for row in ROWS if row.reason)
+BEYOND = tuple(row for row in ROWS if not row.reason)
+FORM = tuple(FORM_ROWS)
+
+CONFORMANCE = {
+    "bundle-empty-certificate-chain": "chain_that_is_empty",
+    "bundle-from-wrong-instance": "signed_at_another_instance",
+    "bundle-invalid-base64-signature": "signature_that_is_no_base64",
+    "bundle-malformed-json": "truncated",
+    "bundle-negative-log-index": "index_below_zero",
+    "bundle-unknown-version": "media_type_of_the_future",
+    "bundle-with-root-cert": "chain_with_the_root",
+    "checkpoint-bad-keyhint": "checkpoint_with_another_hint",
+    "checkpoint-wrong-roothash": "checkpoint_of_another_root",
+    "cve-2022-36056-swapped-tlog-entry": "entry_of_another_signature",
+    "dsse-invalid-sig": "signature_with_a_flipped_bit",
+    "dsse-mismatch-envelope": "payload_changed",
+    "dsse-mismatch-sig": "entry_of_another_signature",
+    "inclusion-proof-corrupted-hash": "proof_with_a_flipped_bit",
+    "incorrect-public-key": "entry_of_another_certificate",
+    "integrated-time-in-future": "time_changed_to_the_future",
+    "intoto-expired-certificate": "entered_after_the_authority",
+    "intoto-log-entry-mismatch": "entry_of_an_older_kind_about_another_payload",
+    "intoto-missing-inclusion-proof": "proof_missing",
+    "intoto-set-outside-signing-cert-validity": "entered_after_the_certificate",
+    "invalid-checkpoint-signature": "checkpoint_with_a_flipped_bit",
+    "invalid-ct-key": "timestamp_by_another_log",
+    "invalid-inclusion-proof": "checkpoint_missing",
+    "managed-key-and-client-identity": "key_instead_of_a_certificate",
+    "message-digest-mismatch": "digest_of_another_file",
+    "rekor2-checkpoint-missing-log-signature": "checkpoint_without_signature",
+    "rekor2-checkpoint-missing-origin": "checkpoint_without_origin",
+    "rekor2-checkpoint-missing-root-hash": "checkpoint_without_root",
+    "rekor2-checkpoint-missing-size": "checkpoint_without_size",
+    "rekor2-checkpoint-no-matching-signature": "checkpoint_by_another_key",
+    "rekor2-no-inclusion-proof": "proof_missing",
+    "rekor2-no-timestamp": "promise_missing",
+    "signature-mismatch": "bundle_of_another_file",
+    "wrong-hashedrekord-artifact": "entry_of_another_digest",
+    "wrong-hashedrekord-cert-and-sig": "entry_of_another_signature",
+    "wrong-hashedrekord-entry": "blob_entered_as_a_statement",
+    "wrong-material": "bundle_of_the_manifest",
+}
+"""Each case of the public suite (less its `_fail`) that can be told of a kit's bundles, and the row that tells it here. What it
+has beside these is about Rekor v2's own entries, timestamp authorities, bundles v0.1, keys, or a trusted root's periods."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sigstore.dsse import Statement
 from sigstore.models import Bundle, ClientTrustConfig
@@ -69,8 +68,3 @@ def verify_statement(inst: Instance, bundle: bytes) -> tuple[str, bytes]:
     Raises: sigstore.errors.Error where it refuses.
     """
     return verifier(inst).verify_dsse(Bundle.from_json(bundle), expected())
-
-
-def parsed(bundle: bytes) -> Any:
-    """A bundle as a JSON value."""
-    return json.loads(bundle)
