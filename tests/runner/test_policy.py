@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 from lnm_runner.errors import InputError, NotFoundError
 from lnm_runner.kit import policy
 
-from tests.faults.keys import EDDY, MAIN, SECOND, rsa_public
+from tests.conftest import ROOT
+from tests.faults.keys import EDDY, EDDY_SECOND, MAIN, SECOND, rsa_public
 from tests.runner.policies import BUILDER, REHEARSAL, SECURITY, STORAGE, identified, made, signer, text, written
 
 ROOT_TABLE = "[trusted-root]\nfile = 'trusted_root.json'\nsha256 = '" + "0" * 64 + "'\n"
@@ -121,3 +124,41 @@ def test_a_policy_that_is_not_there_or_anybodys_is_refused(tmp_path: Path) -> No
         policy.read(tmp_path)
     with pytest.raises(NotFoundError):
         policy.read(tmp_path / "none.toml")
+
+
+EXAMPLE = ROOT / "bundle-layout/runbook/trust-policy.example.toml"
+FILLED = {
+    "fingerprint of the build service's key": MAIN.fingerprint,
+    "public key of the build service, PEM": MAIN.pem.decode(),
+    "fingerprint of the security team's key": SECOND.fingerprint,
+    "owner": "org",
+    "repository": "repo",
+    "sha256 of trusted_root.json": "0" * 64,
+    "fingerprint of root key A": EDDY.fingerprint,
+    "public key A, PEM": EDDY.pem.decode(),
+    "fingerprint of root key B": EDDY_SECOND.fingerprint,
+    "public key B, PEM": EDDY_SECOND.pem.decode(),
+}
+
+
+def test_the_example_in_the_kit_is_a_policy_once_its_blanks_are_filled() -> None:
+    words = EXAMPLE.read_text()
+    blanks = "\n".join(line for line in words.splitlines() if not line.startswith("#"))
+    found = policy.parse(re.sub(r"<([^<>\n]+)>", lambda blank: FILLED[blank[1]], blanks).encode(), EXAMPLE.name)
+
+    assert set(re.findall(r"<([^<>\n]+)>", blanks)) == set(FILLED)
+    assert (found.threshold.signatures, found.names_identities, found.root is None) == (2, True, False)
+    with pytest.raises(InputError):
+        policy.parse(words.encode(), EXAMPLE.name)
+
+
+def test_the_example_and_the_page_name_every_member() -> None:
+    for page in (EXAMPLE, ROOT / "docs/trust.md"):
+        words = page.read_text()
+        members = re.findall(r'table\.[a-z]+\(\s*"([a-z-]+)"', "".join(inspect.getsource(read) for read in READERS))
+        assert len(members) > 20
+        for member in members:
+            assert re.search(rf"\b{member}\b", words), f"{page.name}: {member}"
+
+
+READERS = (policy.policy_of, policy.threshold_of, policy.signer_of, policy.key_of, policy.trusted_root_of, policy.root_of)

@@ -117,7 +117,9 @@ def parser() -> Parser:
     command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
     kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
-    verify.add_argument("kit", metavar="KIT", type=Path, help="the kit")
+    explain = command("explain", "verify a kit and tell in plain words what it is", key, below=kits)
+    for looking in (verify, explain):
+        looking.add_argument("kit", metavar="KIT", type=Path, help="the kit")
     of_the_trust(command, key, kits)
     # fmt: on
     return top

@@ -7,6 +7,7 @@ nothing opened but the trust policy.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -146,6 +147,11 @@ class Options:
         return found
 
     @property
+    def is_one_active(self) -> bool:
+        """Whether a command that is given no kit would look for the active one."""
+        return os.path.lexists(self.state_folder / "kits/active")
+
+    @property
     def baked_in(self) -> Path | None:
         """Where an image has its migrations; None outside of one.
 
@@ -181,12 +187,16 @@ class Options:
         )
         return Path(base) / "lnm"
 
+    @property
+    def trusted(self) -> list[tuple[str, Path]]:
+        """The options that say whom a kit is believed, as they were given."""
+        return [*(("--key", key) for key in self.keys), *([("--policy", self.policy)] if self.policy else [])]
+
     def command(self, *words: str) -> str:
         """A command of `lnm` about the same kit, key and database, to be typed as it is."""
         given = [
-            ("--kit", self.kit or "KIT"),
-            *(("--key", key) for key in self.keys),
-            ("--policy", self.policy),
+            ("--kit", self.kit or (None if self.is_one_active else "KIT")),
+            *self.trusted,
             ("--db", self.database),
             ("--mongo-uri", self.mongo_uri),
         ]

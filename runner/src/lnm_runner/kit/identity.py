@@ -6,7 +6,9 @@ dsse 0.0.1). sigstore-python (the extra `keyless` of this wheel) does all of tha
 - the trusted root is the file whose SHA-256 the policy names, and no other; of what is in it only that counts which was valid
   when the log says that it was signed (sigstore-python also takes a log or an authority whose time was over by then);
 - identity and issuer are those of one signer of the policy, both exactly, and the two bundles are of one identity;
+- the certificate has one name, and both of its issuer extensions (1.3.6.1.4.1.57264.1.1 and .1.8) tell the same issuer;
 - the bundle of manifest.json has as its payload the bytes of manifest.json, and the type of an in-toto statement;
+- the digest of SHA256SUMS is by SHA-256, and the log's checkpoint is of the tree of the inclusion proof, size and all;
 - nothing is from the future;
 - whatever goes wrong in there is a refusal: only a whole run to the end makes an `Identity`.
 
@@ -58,7 +60,7 @@ class Matching:
 
     signers: tuple[Signer, ...]
     found: list[Signer] = field(default_factory=list)
-    names: str = ""
+    name: str = ""
     """What the certificate says, once its chain was verified."""
     algorithm: str = ""
 
@@ -69,11 +71,12 @@ class Matching:
         """
         theirs = importlib.import_module("sigstore.verify.policy")
         failed = importlib.import_module("sigstore.errors").VerificationError
-        self.names = names_of(certificate)
+        self.name = name_of(certificate)
         self.algorithm = algorithm_of(certificate.public_key())
         for signer in self.signers:
             try:
                 theirs.Identity(identity=signer.identity, issuer=signer.issuer).verify(certificate)
+                theirs.OIDCIssuerV2(signer.issuer).verify(certificate)
             except failed:
                 continue
             self.found.append(signer)
@@ -91,7 +94,7 @@ def verify(signed: Mapping[str, bytes], bundles: Mapping[str, bytes], policy: Po
     if importlib.util.find_spec("sigstore") is None:
         raise UnavailableError(
             "identity signature: not checked: sigstore is not installed beside lnm",
-            hint="install lnm-runner[keyless] from this kit's wheelhouse, runner/README.md says how",
+            hint="install lnm-runner[keyless] from the wheelhouse of a kit, runner/README.md says how; the image has no sigstore",
         )
     logging.getLogger("sigstore").addHandler(logging.NullHandler())  # what it logs of unverified things is not printed
     bounds = Bounds(tuple(signer for signer in policy.signers if signer.identity), root, now)
@@ -111,10 +114,10 @@ def verify_one(name: str, data: bytes, bundle: bytes, bounds: Bounds) -> Identit
     try:
         at = integrated_at(bundle)
         check_past(name, at, bounds.now)
-        run(name, data, bundle, matching, root_at(bounds.root, at))
-    except RunnerError:
+        run(name, data, bundle, matching, root_at(name, bounds.root, at))
+    except (RunnerError, KeyboardInterrupt):
         raise
-    except Exception as err:
+    except BaseException as err:  # an exit, or a panic of a library in Rust, is no verdict either
         raise refused(name, matching, err) from err
     signer = matching.found[0]
     return Identity(str(signer.identity), str(signer.issuer), matching.algorithm)
@@ -147,15 +150,31 @@ def run(name: str, data: bytes, bundle: bytes, matching: Matching, root: bytes) 
     elif verifier.verify_dsse(parsed, matching) != (IN_TOTO, data):
         raise ValueError("its payload is not manifest.json")
     if len(matching.found) != 1:
-        raise ValueError("its certificate belongs to several signers of the policy")
+        raise ValueError("its certificate has the names of several signers of the policy")
+    check_unseen(json.loads(bundle))
 
 
-def refused(name: str, matching: Matching, err: Exception) -> RunnerError:
+def check_unseen(bundle: Any) -> None:
+    """What sigstore does not look at in a bundle that it has verified.
+
+    Raises: anything, where that is not as it must be.
+    """
+    (entry,) = bundle["verificationMaterial"]["tlogEntries"]
+    proof = entry["inclusionProof"]
+    _, size, root = proof["checkpoint"]["envelope"].split("\n")[:3]
+    if (size, root) != (proof["treeSize"], proof["rootHash"]):
+        raise ValueError("the checkpoint is of another tree than the inclusion proof")
+    message = bundle.get("messageSignature")
+    if message is not None and message["messageDigest"]["algorithm"] != "SHA2_256":
+        raise ValueError("its digest is not by SHA-256")
+
+
+def refused(name: str, matching: Matching, err: BaseException) -> RunnerError:
     """Why a bundle was refused; a library's words about what is wrong are told on one line, cut."""
     file = BUNDLES[name]
     if matching.algorithm and not matching.found:
         wanted = ", ".join(f"{signer.identity} of {signer.issuer}" for signer in matching.signers)
-        return SignatureError(f"{file}: signed by {matching.names}; the policy names {wanted}", hint=SUSPECT)
+        return SignatureError(f"{file}: signed by {matching.name}; the policy names {wanted}", hint=SUSPECT)
     why = f"{type(err).__name__}: {err}".encode("unicode_escape").decode("ascii")[:200]
     return TrustRootError(f"{file}: its identity signature does not verify: {why}", hint=SUSPECT)
 
@@ -169,8 +188,8 @@ def integrated_at(bundle: bytes) -> dt.datetime:
     return dt.datetime.fromtimestamp(int(entry["integratedTime"]), dt.UTC)
 
 
-def root_at(root: bytes, at: dt.datetime) -> bytes:
-    """A trusted root less what was not valid at a time.
+def root_at(name: str, root: bytes, at: dt.datetime) -> bytes:
+    """A trusted root less what was not valid at the time when a file was signed.
 
     Raises: TrustRootError where nobody is left of a kind that is needed; anything, where it is no trusted root.
     """
@@ -179,24 +198,27 @@ def root_at(root: bytes, at: dt.datetime) -> bytes:
     for kind in AUTHORITIES[:3]:
         if not kept[kind]:
             raise TrustRootError(
-                f"the trusted root: none of its {kind} was valid at {at:%Y-%m-%dT%H:%M:%SZ}, when the kit was signed",
+                f"{BUNDLES[name]}: signed {at:%Y-%m-%dT%H:%M:%SZ}, when none of the trusted root's {kind} was valid",
                 hint="fetch the present trusted root from the publisher, and let the policy name it",
             )
     return json.dumps({**whole, **kept}).encode()
 
 
 def is_valid(item: Mapping[str, Any], at: dt.datetime) -> bool:
-    """Whether a log or an authority of a trusted root was valid at a time."""
+    """Whether a log or an authority of a trusted root was valid at a time; one that does not say from when on never is."""
     period = item.get("validFor") or item.get("publicKey", {}).get("validFor") or {}
-    start, end = period.get("start"), period.get("end")
-    return (start is None or dt.datetime.fromisoformat(start) <= at) and (end is None or at <= dt.datetime.fromisoformat(end))
+    start, end = (dt.datetime.fromisoformat(period[name]) if name in period else None for name in ("start", "end"))
+    return start is not None and start <= at and (end is None or at <= end)
 
 
-def names_of(certificate: Any) -> str:
-    """The names in a certificate, as they are compared, on one line."""
+def name_of(certificate: Any) -> str:
+    """The one name in a certificate.
+
+    Raises: ValueError where it has several.
+    """
     x509 = importlib.import_module("cryptography.x509")
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return ", ".join(shown(str(name.value)) for name in names)
+    (name,) = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return shown(str(name.value))
 
 
 def algorithm_of(key: Any) -> str:
