@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lnm_runner.kit import Trust, importing, policy, rotation, state, store
-from lnm_runner.kit.importing import Imported, Request
+from lnm_runner.kit import Trust, defects, importing, mending, policy, rotation, state
+from lnm_runner.kit.admission import Imported
+from lnm_runner.kit.importing import Request
 from lnm_runner.kit.policy import Policy
 
 from tests.faults import forge
@@ -61,7 +62,7 @@ class Machine:
 
     def let_in(self, path: Path, reason: str = "") -> Imported:
         """`lnm kit import --execute`."""
-        with store.locked(self.state) as found:
+        with mending.locked(self.state) as found:
             return importing.execute(self.request(path, reason), found)
 
     def import_versions(self, *versions: str) -> None:
@@ -76,13 +77,13 @@ class Machine:
 
     def install(self, path: Path) -> None:
         """`lnm trust install --execute`."""
-        with store.locked(self.state) as found:
+        with mending.locked(self.state) as found:
             rotation.install(found, rotation.offer(path))
 
     @property
     def settled(self) -> Path:
         """The state folder, after what a killed command had left was mended."""
-        with store.locked(self.state):
+        with mending.locked(self.state):
             return self.state
 
     @property
@@ -94,7 +95,7 @@ class Machine:
     @property
     def defects(self) -> list[str]:
         """What is not as it was left."""
-        return list(state.defects(state.look(self.state)))
+        return list(defects.defects(state.look(self.state)))
 
     @property
     def events(self) -> list[str]:

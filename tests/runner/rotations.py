@@ -6,8 +6,8 @@ import hashlib
 import secrets
 from pathlib import Path
 
+from lnm_runner.kit import mending, rotation
 from lnm_runner.kit import policy as trust_policy
-from lnm_runner.kit import rotation, store
 
 from tests.faults.keys import Key, b64, ed25519, p256
 from tests.runner import policies
@@ -56,6 +56,6 @@ def signed(path: Path, *keys: Key) -> list[Path]:
 def rotate(machine: Machine, path: Path, *keys: Key) -> None:
     """`lnm trust rotate --execute`."""
     new = rotation.offer(path)
-    with store.locked(machine.state) as found:
+    with mending.locked(machine.state) as found:
         old = trust_policy.read(machine.state / trust_policy.FILE)
         rotation.rotate(found, old, new, rotation.check_rotation(old, new, signed(path, *keys)))

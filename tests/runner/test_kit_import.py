@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from lnm_runner.errors import InputError, NotFoundError, RunnerError, SignatureError, StateError, VersionError
-from lnm_runner.kit import active, importing, quarantine, store
+from lnm_runner.kit import active, importing, mending, quarantine
 from lnm_runner.kit.held import state_folder
 from lnm_runner.kit.importing import Request
 from lnm_runner.kit.unpacking import unpack
@@ -116,7 +116,7 @@ def test_no_lie_of_an_archive_is_let_in(machine: Machine) -> None:
         trust = replace(machine, keys=tuple(keys)).trust()
         before = {*machine.folder.rglob("*")}
 
-        with pytest.raises(RunnerError) as refused, store.locked(machine.state) as found:
+        with pytest.raises(RunnerError) as refused, mending.locked(machine.state) as found:
             importing.execute(Request(path, trust, machine.state), found)
 
         assert refused.value.exit_code == lie.exit, lie.name

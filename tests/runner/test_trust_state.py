@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lnm_runner.errors import InputError, StateError, VersionError
-from lnm_runner.kit import active, journal, recovery, state, store
+from lnm_runner.kit import active, journal, mending, recovery, state
 
 from tests.runner import policies
 from tests.runner.installed import Lnm
@@ -77,7 +77,7 @@ def of_another_machine(machine: Machine) -> None:
     """The journal of a machine that let in nothing, with its head."""
     other = Machine(machine.folder / "other")
     other.folder.mkdir()
-    with store.locked(other.state):
+    with mending.locked(other.state):
         shutil.rmtree(machine.state / "trust")
         shutil.copytree(other.state / "trust", machine.state / "trust")
 
@@ -193,7 +193,7 @@ def test_a_torn_last_line_is_mended_and_told(used: Machine) -> None:
         file.write(b'{"at":"2026-11-29T23:')
 
     assert used.defects == []
-    with store.locked(used.state) as found:
+    with mending.locked(used.state) as found:
         assert found.mended == ["line 10 of the journal was not written to its end, and was cut off"]
     assert used.journal.read_bytes().endswith(b"\n")
     assert used.defects == []
@@ -229,7 +229,7 @@ def test_a_kit_that_no_line_let_in_is_a_leftover_and_goes(used: Machine) -> None
     shutil.copytree(kits_of(used)[0], used.state / f"kits/2026.9.9-{'a' * 16}")
 
     assert used.defects == []
-    with store.locked(used.state) as found:
+    with mending.locked(used.state) as found:
         assert found.mended == [f"kits/2026.9.9-{'a' * 16}: what a killed import had left was removed"]
 
 

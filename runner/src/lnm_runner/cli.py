@@ -115,7 +115,8 @@ def parser() -> Parser:
     seed.add_argument("--tenants", metavar="N", type=int, default=2, help="for so many tenants (default: 2)")
     seed.add_argument("--documents", metavar="N", type=int, help="so many raw documents; the corpus is copied, or cut off")
     command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
-    kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
+    below = command("kit", "look at kits, and let them in")
+    kits = below.add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
     explain = command("explain", "verify a kit and tell in plain words what it is", key, below=kits)
     for looking in (verify, explain):

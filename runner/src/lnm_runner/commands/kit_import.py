@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lnm_runner.commands import Result
-from lnm_runner.kit import importing, state, store
-from lnm_runner.kit.importing import Imported, Request
+from lnm_runner.kit import defects, importing, mending, state, store
+from lnm_runner.kit.admission import Imported
+from lnm_runner.kit.importing import Request
 from lnm_runner.kit.journal import Journal
 from lnm_runner.options import Options
 
@@ -21,9 +22,9 @@ def run(options: Options) -> Result:
     request = Request(options.kit_path, options.trust, options.state_folder, options.force_reason)
     if not options.execute:
         seen = state.look(request.folder)
-        state.check(seen)
+        defects.check(seen)
         return told(importing.rehearse(request, seen.standing), seen.journal, (), is_executed=False)
-    with store.locked(request.folder) as found:
+    with mending.locked(request.folder) as found:
         done = importing.execute(request, found)
         return told(done, found.journal, found.mended, is_executed=True)
 

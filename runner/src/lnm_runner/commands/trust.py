@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from lnm_runner.commands import Result
 from lnm_runner.commands.kit_import import head
-from lnm_runner.errors import InputError, NotFoundError, StateError
+from lnm_runner.errors import InputError, NotFoundError, RunnerError, StateError
+from lnm_runner.kit import defects, mending, recovery, rotation, state, store
 from lnm_runner.kit import policy as trust_policy
-from lnm_runner.kit import recovery, rotation, state, store
 from lnm_runner.kit.policy import Policy
 from lnm_runner.kit.standing import by_number
 from lnm_runner.options import Options
+
+NO_POLICY: Final = "none, so that any key that is named may sign a kit; if there was one: lnm trust install"
 
 
 def run(options: Options) -> Result:
@@ -28,35 +31,40 @@ def run(options: Options) -> Result:
 def status(options: Options) -> Result:
     """How things stand; exit code 7 where the state folder is not as it was left."""
     seen = state.look(options.state_folder)
-    now, defects = seen.standing, list(state.defects(seen))
-    policy = in_place(options, seen.policy)
+    now, wrong = seen.standing, list(defects.defects(seen))
+    policy, trouble = in_place(options, seen.policy)
     marks = [*([now.highest] if now.highest else []), *([policy.minimum_version] if policy else [])]
     mark, clock = max(marks, key=by_number, default=""), store.backwards(now.newest)
-    active = seen.active_kit
+    active, warnings = seen.active_kit, [one for one in (clock, trouble) if one]
     data = {
         "policy": policy_json(policy, seen.policy == now.policy) if policy else None,
         "active": {"version": active.version, "rootHash": active.root_hash, "folder": active.name} if active else None,
         "highest": now.highest,
         "mark": mark,
         "journal": {"count": len(seen.journal.entries), "head": seen.journal.head},
-        "defects": defects,
-        "warnings": [clock] if clock else [],
+        "defects": wrong,
+        "warnings": warnings,
     }
     lines = [
-        *policy_lines(policy, is_installed=seen.policy == now.policy),
+        *policy_lines(policy, is_installed=seen.policy == now.policy, trouble=trouble),
         f"active kit: {active.name}" if active else "active kit: none",
-        f"highest version that was active: {now.highest or 'none'}; nothing below {mark or 'any'} is let in",
+        f"highest version that was active: {now.highest or 'none'}; nothing older than {mark or 'that'} is let in",
         head(seen.journal),
-        *([f"warning: {clock}"] if clock else []),
-        *(f"defect: {defect}" for defect in defects),
-        *([f"next: {state.SAFE_MODE}"] if defects else []),
+        *(f"warning: {warning}" for warning in warnings),
+        *(f"defect: {defect}" for defect in wrong),
+        *([f"next: {defects.SAFE_MODE}"] if wrong else []),
     ]
-    return Result(data, lines, StateError.exit_code if defects else 0)
+    return Result(data, lines, StateError.exit_code if wrong else 0)
 
 
-def in_place(options: Options, found: str) -> Policy | None:
-    """The policy of the state folder; None where there is none."""
-    return trust_policy.read(options.state_folder / trust_policy.FILE) if found else None
+def in_place(options: Options, found: str) -> tuple[Policy | None, str]:
+    """The policy of the state folder, None where there is none, and why it cannot be used."""
+    if not found:
+        return None, ""
+    try:
+        return trust_policy.read(options.state_folder / trust_policy.FILE), ""
+    except RunnerError as err:
+        return None, err.message
 
 
 def policy_json(policy: Policy, is_installed: bool) -> Mapping[str, Any]:  # noqa: FBT001 - a fact, beside what it is about
@@ -73,8 +81,10 @@ def policy_json(policy: Policy, is_installed: bool) -> Mapping[str, Any]:  # noq
     }
 
 
-def policy_lines(policy: Policy | None, *, is_installed: bool) -> list[str]:
+def policy_lines(policy: Policy | None, *, is_installed: bool, trouble: str) -> list[str]:
     """A policy, in words."""
+    if trouble:
+        return [f"policy: cannot be used, and no kit is accepted: {trouble}"]
     if policy is None:
         return ["policy: none; any key that is named with --key or LNM_TRUSTED_KEY may sign a kit"]
     how = "" if is_installed else "; it was put there by hand, and the journal knows nothing of it"
@@ -90,11 +100,11 @@ def install(options: Options) -> Result:
     """The first policy."""
     new = rotation.offer(named(options))
     seen = state.look(options.state_folder)
-    state.check(seen)
+    defects.check(seen)
     is_new = rotation.check_install(new, seen.policy, seen.standing.policy)
     mended: list[str] = []
     if options.execute and is_new:
-        with store.locked(options.state_folder) as found:
+        with mending.locked(options.state_folder) as found:
             now = state.look(options.state_folder)
             if rotation.check_install(new, now.policy, found.standing.policy):
                 rotation.install(found, new)
@@ -106,14 +116,13 @@ def install(options: Options) -> Result:
 def rotate(options: Options) -> Result:
     """The next policy."""
     new = rotation.offer(named(options))
-    path = options.state_folder / trust_policy.FILE
     if not options.execute:
-        state.check(state.look(options.state_folder))
+        defects.check(state.look(options.state_folder))
         rotation.check_rotation(old_policy(options), new, options.signatures)
         said = "would be put in its place; nothing was written: add --execute"
         return changed(options, new.policy, [], f"the policy of version {new.policy.version} {said}")
-    with store.locked(options.state_folder) as found:
-        old = trust_policy.read(path)
+    with mending.locked(options.state_folder) as found:
+        old = old_policy(options)
         signed = rotation.check_rotation(old, new, options.signatures)
         rotation.rotate(found, old, new, signed)
         said = f"has taken the place of version {old.version}, signed by {len(signed)} root keys"
@@ -132,7 +141,7 @@ def old_policy(options: Options) -> Policy:
         raise NotFoundError("no policy is here that could be rotated", hint="lnm trust install POLICY.toml --execute") from err
 
 
-def named(options: Options) -> Any:
+def named(options: Options) -> Path:
     """The policy that was named.
 
     Raises: InputError where none was.
@@ -180,7 +189,7 @@ def recover(options: Options) -> Result:
         *(f"defect: {defect}" for defect in saved.defects),
         f"highest version that is named anywhere: {saved.highest or 'none'}; nothing older is let in unless it is forced",
         f"active kit: {saved.active[:16] or 'none; import one: lnm kit import'}",
-        f"policy: {f'sha256 {saved.policy}: compare it with what its author told you' if saved.policy else 'none'}",
+        f"policy: {f'sha256 {saved.policy}: compare it with what its author told you' if saved.policy else NO_POLICY}",
         said[outcome],
         head(seen.journal),
     ]

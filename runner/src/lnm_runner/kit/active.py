@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from lnm_runner.errors import NotFoundError, StateError
-from lnm_runner.kit import state
+from lnm_runner.kit import defects, state
 from lnm_runner.kit.standing import Known
 
 SUMS: Final = "SHA256SUMS"
@@ -20,7 +20,7 @@ def folder(path: Path) -> Path | None:
     Raises: StateError where the state folder is not as it was left, or the kit there is another one.
     """
     seen = state.look(path)
-    state.check(seen)
+    defects.check(seen)
     known = seen.active_kit
     if known is None:
         return None

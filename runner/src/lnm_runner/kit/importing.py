@@ -1,44 +1,37 @@
 """`lnm kit import`: a kit is copied, verified, unpacked, verified again, and only then made the active one.
 
 What is judged is never what lies where the operator has it: a tarball is read once, through one descriptor, into
-kits/.incoming, and from then on that copy is verified and unpacked. The rules about versions (attacks.md, T1, T9), beside those
-of the policy:
-
- (1) The kit that is active already: nothing is done.
- (2) The version of another kit that was let in before, with another rootHash: refused, whatever is forced.
- (3) An older version than the mark (standing.py): refused, unless it is forced with a reason that was never used before.
+kits/.incoming, and from then on that copy is verified and unpacked.
 
 Killed at any moment, it leaves the kit active that was active; the next command that changes the state folder removes the rest
-(store.py). The order on the disk: folder of the kit, line `imported`, receipt, kits/active, line `activated`.
+(mending.py). The order on the disk: folder of the kit, line `imported`, receipt, kits/active, line `activated`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lnm_runner.errors import ChecksumError, InputError, NotFoundError, RunnerError, StateError, VersionError
+from lnm_runner.errors import ChecksumError, RunnerError, StateError
 from lnm_runner.kit import Trust, Verified, journal, quarantine, state, verify
-from lnm_runner.kit.held import READ, Held, refused, told
-from lnm_runner.kit.standing import Known, Standing, by_number
-from lnm_runner.kit.store import Store
-from lnm_runner.kit.unpacking import copy_folder, pieces, unpack, write_counted
+from lnm_runner.kit.admission import Imported, check_policy, decide
+from lnm_runner.kit.copying import TARBALL, copy_folder, copy_tarball, opened
+from lnm_runner.kit.held import READ, Held, told
+from lnm_runner.kit.standing import Known, Standing
+from lnm_runner.kit.store import Store, now
+from lnm_runner.kit.unpacking import unpack
 
-TARBALL: Final = "kit.tar.gz"
 UNPACKED: Final = "kit"
 REPLACED: Final = "replaced"
-SHORTEST_REASON: Final = 10  # characters
-LONGEST_REASON: Final = 500
 QUARANTINED: Final = (5, 6, 7, 8)
 """Exit codes that speak of the kit."""
 MOST_SAID: Final = 500  # characters of a refusal that are written down
+MOST_REASONS: Final = 20  # of one refusal
 
 
 @dataclass(frozen=True)
@@ -51,78 +44,6 @@ class Request:
     """The state folder."""
     reason: str = ""
     """Why an older kit is to be activated; empty where it is not."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What came of it, or would."""
-
-    verified: Verified
-    known: Known
-    is_active_already: bool
-    forced_below: str
-    """The mark below which it was forced; empty where nothing had to be."""
-
-
-def check_reason(reason: str, now: Standing) -> None:
-    """A reason that somebody could answer for.
-
-    Raises: InputError.
-    """
-    hint = "--force-reason: say in a sentence why, who has agreed to it, and when"
-    if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON or not reason.isprintable():
-        what = f"wanted one line of {SHORTEST_REASON} to {LONGEST_REASON} characters"
-        raise InputError(f"the reason has {len(reason)} characters, {what}", hint=hint)
-    if reason in now.reasons:
-        raise InputError("this reason was used before, and each is good for once", hint=hint)
-
-
-def check_policy(trust: Trust, now: Standing) -> None:
-    """An installed policy is the one by which this machine lets kits in.
-
-    Raises: InputError.
-    """
-    found = trust.policy.sha256 if trust.policy else ""
-    if now.policy and found != now.policy:
-        raise InputError(
-            f"--policy: this is another policy than the one that is installed here (sha256 {now.policy[:12]}…)",
-            hint="leave --policy away; or change the installed one: lnm trust rotate",
-        )
-
-
-def signers(verified: Verified) -> frozenset[str]:
-    """Who signed, as the journal names them."""
-    keys = {f"sha256:{key.fingerprint}" for key in verified.report.signers}
-    return frozenset(keys | {f"{found.identity} by {found.issuer}" for found in verified.identities})
-
-
-def decide(verified: Verified, now: Standing, reason: str) -> Imported:
-    """The rules about versions; pure.
-
-    Raises: VersionError.
-    """
-    manifest = verified.report.manifest
-    known = Known(manifest.version, manifest.root_hash, signers(verified))
-    if known.root_hash == now.active:
-        return Imported(verified, known, is_active_already=True, forced_below="")  # (1)
-    others = [kit for kit in now.kits.values() if kit.version == known.version and kit.root_hash != known.root_hash]
-    if others:  # (2)
-        raise VersionError(
-            f"version {known.version} is here already with the rootHash {others[0].root_hash}, this kit has {known.root_hash}",
-            hint="two kits of one version are never both right: ask the publisher which is; a changed kit needs a new version",
-            facts={"version": known.version, "known": others[0].root_hash, "found": known.root_hash},
-        )
-    mark = now.highest
-    is_older = bool(mark) and by_number(known.version) < by_number(mark)
-    if is_older and not reason:  # (3)
-        raise VersionError(
-            f"version {known.version} is older than {mark}, which was active here",
-            hint="use a newer kit; or, if that is meant: --force-activate --force-reason WHY",
-            facts={"version": known.version, "highest": mark},
-        )
-    if is_older:
-        check_reason(reason, now)
-    return Imported(verified, known, is_active_already=False, forced_below=mark if is_older else "")
 
 
 def rehearse(request: Request, now: Standing) -> Imported:
@@ -256,44 +177,6 @@ def is_whole(request: Request, known: Known) -> bool:
     return found.report.manifest.root_hash == known.root_hash
 
 
-@contextlib.contextmanager
-def opened(kit: Path) -> Iterator[io.FileIO | None]:
-    """The tarball, opened once; None for a folder.
-
-    Raises: NotFoundError; InputError for anything else.
-    """
-    try:
-        if stat.S_ISDIR(kit.stat().st_mode):
-            yield None
-            return
-        file = io.FileIO(kit, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
-    except FileNotFoundError as err:
-        raise NotFoundError(f"{kit}: no such kit", hint="check the path") from err
-    except OSError as err:
-        raise refused(str(kit), err) from err
-    with file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise InputError(f"{kit}: neither a folder nor a file", hint="name KIT.tar.gz, or an unpacked kit")
-        yield file
-
-
-def copy_tarball(source: io.FileIO, incoming: Held) -> str:
-    """Copies a tarball from the one open file; returns the SHA-256 of what was copied.
-
-    Raises: ChecksumError where it changes meanwhile; RunnerError where it cannot be written.
-    """
-    size, digest = os.fstat(source.fileno()).st_size, hashlib.sha256()
-    with told(f"{incoming.told_as}/{TARBALL}"), incoming.create(TARBALL) as copy:
-        copied = 0
-        for piece in pieces(source, size + 1):
-            digest.update(piece)
-            copied += write_counted(copy, piece)
-        os.fsync(copy.fileno())
-    if copied != size:
-        raise ChecksumError(f"the tarball was changed while it was copied: {copied} bytes, it had {size}", hint="copy it again")
-    return digest.hexdigest()
-
-
 def note_refusal(request: Request, store: Store, incoming: Held, sha256: str, err: RunnerError) -> None:
     """Writes down that a kit was refused, and keeps a tarball; that this fails does not hide the refusal."""
     why = portable(request, err)
@@ -303,8 +186,7 @@ def note_refusal(request: Request, store: Store, incoming: Held, sha256: str, er
         return
     policy = request.trust.policy.sha256 if request.trust.policy else ""
     reasons = [portable(request, other) for other in (err, *err.others)]
-    entry = store.journal.entries[-1]
-    reason = {"at": entry.at, "exit": err.exit_code, "failures": reasons[:100], "file": sha256, "policy": policy}
+    reason = {"at": now(), "exit": err.exit_code, "failures": reasons[:MOST_REASONS], "file": sha256, "policy": policy}
     with contextlib.suppress(RunnerError, OSError):
         size = os.stat(TARBALL, dir_fd=incoming.handle, follow_symlinks=False).st_size
         quarantine.keep(store.root, incoming, TARBALL, size, reason)

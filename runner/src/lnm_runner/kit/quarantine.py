@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from lnm_runner.errors import RunnerError
 from lnm_runner.kit import journal
 from lnm_runner.kit.held import Held
 from lnm_runner.kit.state import SMALL
@@ -49,6 +50,6 @@ def kept_at(quarantine: Held, name: str) -> str:
     with place:
         try:
             value = json.loads(place.read(REASON, SMALL) or b"{}")
-        except ValueError:
+        except (ValueError, RunnerError):
             return ""
         return str(value.get("at", "")) if isinstance(value, dict) else ""

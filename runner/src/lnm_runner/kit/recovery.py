@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from lnm_runner.errors import RunnerError
-from lnm_runner.kit import journal, state
+from lnm_runner.kit import defects, journal, state
 from lnm_runner.kit import policy as trust_policy
+from lnm_runner.kit.admission import check_reason
 from lnm_runner.kit.held import Held, told
-from lnm_runner.kit.importing import check_reason
 from lnm_runner.kit.standing import Known, Standing, by_number, folder_name
 from lnm_runner.kit.state import Seen
 from lnm_runner.kit.store import Store, held
@@ -61,7 +61,7 @@ def saved(seen: Seen, lines: list[Any], minimum: str) -> Saved:
     chains = {seen.journal.chain, *now.chains, *(receipt["chain"] for receipt in receipts)}
     chains |= {chain for one in facts for chain in texts(one.get("chains")) if re.fullmatch(journal.HEX, chain)}
     return Saved(
-        defects=tuple(state.defects(seen))[:MOST_KEPT],
+        defects=tuple(defects.defects(seen))[:MOST_KEPT],
         highest=highest,
         kits=tuple(kits.values()),
         chains=frozenset(filter(None, chains)),
@@ -137,6 +137,9 @@ def recover(path: Path, reason: str) -> Saved:
 
     Raises: InputError for the reason; LockedError; RunnerError where it cannot be written.
     """
+    found = look(path)[1]
+    if not found.defects:
+        return found
     with held(path) as (root, trust, kits):
         seen, found = look(path)
         if not found.defects:

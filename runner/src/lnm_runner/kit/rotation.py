@@ -9,7 +9,7 @@ The rules are those of a TUF root (TUF 1.0.33, 5.3.4 and 5.3.5), over detached s
  (5) The trusted root that the new policy names lies beside it and has the SHA-256 that it says.
 
 Both files are written into trust/pending/ first; the line `policy-rotated` is the point of no return, after which every command
-that changes the state folder finishes what a killed one has begun (store.py).
+that changes the state folder finishes what a killed one has begun (mending.py).
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from typing import Any, Final, Protocol, cast
 from lnm_runner.errors import InputError, NotFoundError, RunnerError, SignatureError, TrustRootError, VersionError, gathered
 from lnm_runner.kit import core, journal, state
 from lnm_runner.kit import policy as trust_policy
+from lnm_runner.kit.mending import finish_rotation
 from lnm_runner.kit.policy import Policy, Root, Signer
-from lnm_runner.kit.store import Store, finish_rotation
+from lnm_runner.kit.store import Store
 
 LARGEST_SIGNATURE: Final = 4096  # bytes; one of ECDSA P-256 has about 100 in base64
 SIGN: Final = "the root keys sign the bytes of the new policy: docs/import.md has the commands for openssl and cosign"

@@ -1,4 +1,4 @@
-"""What this machine keeps below LNM_STATE_DIR of its policy and of earlier imports, and whether it is as it was left.
+"""What this machine keeps below LNM_STATE_DIR of its policy and of earlier imports.
 
     trust-policy.toml, and the trusted root that it names     whom this site trusts
     trust/journal.jsonl                                       what happened (journal.py)
@@ -10,19 +10,9 @@
     quarantine/<sha256>/                                      what was refused
 
 `kits/active` is a small file and no link: it holds the whole rootHash, and nothing in the state folder is reached through a
-link. The rules, by which a folder that was deleted from, edited, or set back to an earlier day is noticed (attacks.md, T8):
+link.
 
- (1) Each line of the journal is an entry, has its number, and names the line before it.
- (2) head.json names the last line; after a crash it may be one behind.
- (3) Each receipt names a line of this journal as it stands there, or a journal that a recovery has replaced.
- (4) kits/active names the kit that the journal saw activated last; after a crash, that whose import is the last line.
- (5) A kit that the journal let in and whose folder is there has its receipt; after a crash, the last one may miss it.
- (6) trust-policy.toml is the one that the journal saw last; after a crash, the one before, and the new one lies in
- trust/pending/.
- (7) Where there is any of this, there is a journal.
-
-What this cannot see: whoever can write into the whole folder can replace all of it by an earlier copy of all of it, or by
-nothing. That is bounded by what is kept elsewhere: `minimum-version` in the policy, and the head that `lnm kit import` prints.
+Whether all of it is as it was left: defects.py.
 """
 
 from __future__ import annotations
@@ -30,18 +20,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from lnm_runner.errors import StateError, gathered
 from lnm_runner.kit import journal
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit.held import Held, state_folder
 from lnm_runner.kit.journal import Journal
-from lnm_runner.kit.standing import Known, Standing, folder_name, standing
+from lnm_runner.kit.standing import Known, Standing, standing
 
 TRUST: Final = "trust"
 KITS: Final = "kits"
@@ -62,10 +51,6 @@ LOOKS: Final = 5
 HEAD_FORM: Final[Mapping[str, Any]] = {"chain": journal.HEX, "count": int, "head": journal.HEX}
 ACTIVE_FORM: Final[Mapping[str, Any]] = {"rootHash": journal.HEX, "version": journal.VERSION}
 RECEIPT_FORM: Final[Mapping[str, Any]] = {**HEAD_FORM, **ACTIVE_FORM, "importedAt": journal.TIME, "policy": f"(?:{journal.HEX})?"}
-SAFE_MODE: Final = (
-    "nothing is imported or activated until somebody has looked: who has written into the state folder? Then: lnm trust recover"
-    " --force-reason WHY --execute. Commands that are given a kit with --kit still verify it by the policy"
-)
 
 
 @dataclass(frozen=True)
@@ -174,102 +159,3 @@ def digest(data: bytes) -> str:
 
 
 NOTHING: Final = Seen(journal.read(b""), is_torn=False, head=None, active=None, receipts={}, folders=(), policy="", pending="")
-
-
-def check(seen: Seen) -> None:
-    """Raises StateError with every defect."""
-    found = list(defects(seen))
-    if found:
-        raise gathered([StateError(f"the trust state is not as it was left: {defect}", hint=SAFE_MODE) for defect in found])
-
-
-def defects(seen: Seen) -> Iterator[str]:
-    """Every way in which the rules are broken; where the journal itself is, the others cannot be judged."""
-    if seen.journal.defect:
-        yield f"{TRUST}/{JOURNAL}: {seen.journal.defect}"  # (1)
-    elif not seen.journal.entries:
-        yield from without_journal(seen)
-    else:
-        yield from wrong_head(seen)
-        yield from wrong_receipts(seen)
-        yield from wrong_active(seen)
-        yield from wrong_policy(seen)
-
-
-def without_journal(seen: Seen) -> Iterator[str]:
-    """(7) What can only be there once there was a journal."""
-    there = [
-        *([f"{TRUST}/{HEAD}"] if seen.head is not None else []),
-        *([f"{KITS}/{ACTIVE}"] if seen.active is not None else []),
-        *(f"{KITS}/{name}{RECEIPT}" for name in seen.receipts),
-        *(f"{KITS}/{name}" for name in seen.folders),
-    ]
-    if there:
-        yield f"{TRUST}/{JOURNAL}: is gone or empty, and {', '.join(there)} {'are' if there[1:] else 'is'} there"
-
-
-def wrong_head(seen: Seen) -> Iterator[str]:
-    """(2)."""
-    entries, where = seen.journal.entries, f"{TRUST}/{HEAD}"
-    if seen.head is None:
-        if len(entries) > 1:
-            yield f"{where}: is gone, and the journal has {len(entries)} lines"
-        return
-    head = read_form(seen.head, HEAD_FORM)
-    if not head:
-        yield f"{where}: lnm has not written it"
-    elif head["chain"] != seen.journal.chain:
-        yield f"{where}: belongs to another journal than the one that is there now"
-    elif head["count"] > len(entries):
-        yield f"{TRUST}/{JOURNAL}: ends after line {len(entries)}, and {where} knows line {head['count']}: lines were cut off"
-    elif head["count"] < len(entries) - 1:
-        yield f"{where}: knows {head['count']} lines, and the journal has {len(entries)}: it was set back, or lines were added"
-    elif head["count"] < 1 or entries[head["count"] - 1].sha256 != head["head"]:
-        yield f"{TRUST}/{JOURNAL}: line {head['count']} is not the one that {where} knows"
-
-
-def wrong_receipts(seen: Seen) -> Iterator[str]:
-    """(3), (5)."""
-    now = seen.standing
-    for name, data in seen.receipts.items():
-        where, receipt = f"{KITS}/{name}{RECEIPT}", read_form(data, RECEIPT_FORM)
-        if not receipt or folder_name(receipt["version"], receipt["rootHash"]) != name:
-            yield f"{where}: lnm has not written it"
-        elif receipt["chain"] == seen.journal.chain:
-            yield from wrong_line(seen, where, receipt)
-        elif receipt["chain"] not in now.chains:
-            yield f"{where}: belongs to a journal that the one that is there now knows nothing of"
-    for kit in now.kits.values():
-        if kit.count and kit.name in seen.folders and kit.name not in seen.receipts and kit != seen.last_import:
-            yield f"{KITS}/{kit.name}{RECEIPT}: is gone, and line {kit.count} of the journal let the kit in"
-
-
-def wrong_line(seen: Seen, where: str, receipt: Mapping[str, Any]) -> Iterator[str]:
-    """(3) A receipt of this journal."""
-    entries, count = seen.journal.entries, receipt["count"]
-    if count > len(entries):
-        yield f"{TRUST}/{JOURNAL}: ends after line {len(entries)}, and {where} knows line {count}: it was set back"
-    elif count < 1 or entries[count - 1].sha256 != receipt["head"]:
-        yield f"{TRUST}/{JOURNAL}: line {count} is not the one that {where} knows: there were two journals from one beginning"
-    elif [receipt[name] for name in ACTIVE_FORM] != [entries[count - 1].facts.get(name) for name in ACTIVE_FORM]:
-        yield f"{where}: was edited"
-
-
-def wrong_active(seen: Seen) -> Iterator[str]:
-    """(4)."""
-    where, kit, wanted = f"{KITS}/{ACTIVE}", seen.active_kit, seen.standing.active_kit
-    if seen.active is not None and kit is None:
-        yield f"{where}: lnm has not written it"
-    elif kit is None and wanted is not None:
-        yield f"{where}: is gone, and the journal knows {wanted.name} to be active"
-    elif kit is not None and kit.root_hash not in (seen.standing.active, seen.last_import and seen.last_import.root_hash):
-        yield f"{where}: names {kit.name}, and the journal knows {wanted.name if wanted else 'none'} to be active"
-
-
-def wrong_policy(seen: Seen) -> Iterator[str]:
-    """(6)."""
-    now, where = seen.standing, trust_policy.FILE
-    is_half_way = bool(now.replaced) and seen.policy == now.replaced and seen.pending == now.policy
-    if now.policy and seen.policy != now.policy and not is_half_way:
-        found = f"has sha256 {seen.policy[:12]}…" if seen.policy else "is gone"
-        yield f"{where}: {found}, and the journal knows the policy with sha256 {now.policy[:12]}…"

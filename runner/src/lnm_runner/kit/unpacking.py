@@ -11,13 +11,11 @@ import contextlib
 import importlib
 import io
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol, Self, cast
 
-from lnm_runner.errors import ChecksumError, RunnerError
 from lnm_runner.kit import core
-from lnm_runner.kit.held import FOLDER, NEW_FILE, Held, refused, told, write_all
+from lnm_runner.kit.held import FOLDER, NEW_FILE, Held, told, write_all
 
 CHUNK: Final = 1 << 20  # bytes
 HINT: Final = (
@@ -166,55 +164,3 @@ def unpack(archive: io.FileIO, target: Held) -> Mapping[str, str]:
             raise core.refused(err) from err
         tree.settle()
     return members.digests
-
-
-def copy_folder(source: str, target: Held) -> None:
-    """Copies an unpacked kit, every file once, through no link; whether it is one is for the caller to verify in the copy.
-
-    Raises: RunnerError; what was made of it stays, for the caller to remove.
-    """
-    core_reader = reader()
-    try:
-        found = core_reader.Folder(source)
-        found.check()
-    except core_reader.Refused as err:
-        raise core.refused(err) from err
-    except OSError as err:
-        raise refused("the kit", err) from err
-    with told(target.told_as), Tree(target) as tree:
-        for name, info in sorted(found.files.items()):
-            with tree.create(name, 0o755 if info.st_mode & stat.S_IXUSR else 0o644) as file:
-                copy_file(found, name, info.st_size, file)
-                os.fsync(file.fileno())
-        tree.settle()
-
-
-def copy_file(found: Any, name: str, size: int, file: io.FileIO) -> None:
-    """The bytes of one file, which must be as many as there were when it was seen."""
-    try:
-        source = found.open(name)
-    except OSError as err:
-        raise moved(name) if err.errno is None else refused(name, err) from err
-    with source:
-        copied = sum(write_counted(file, piece) for piece in pieces(source, size + 1))
-    if copied != size:
-        raise moved(name)
-
-
-def moved(name: str) -> RunnerError:
-    """The kit changes while it is read."""
-    return ChecksumError(f"{name}: was changed while it was copied", hint=HINT)
-
-
-def pieces(source: io.RawIOBase, most: int) -> Iterator[bytes]:
-    """The bytes of a file, at most so many."""
-    left = most
-    while left > 0 and (piece := source.read(min(CHUNK, left))):
-        left -= len(piece)
-        yield piece
-
-
-def write_counted(file: io.FileIO, piece: bytes) -> int:
-    """Writes a piece; its length."""
-    write_all(file, piece)
-    return len(piece)
