@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,8 @@ def lnm(program: Path, kit: Kit, tmp_path: Path) -> Lnm:
 def test_a_kit_is_let_in_file_by_file_with_the_modes_of_the_format(machine: Machine, container: str) -> None:
     truth = small_kit("2026.9.1")
     path = truth.write_tarball(machine.folder) if container == "tarball" else truth.write_folder(machine.folder)
+    machine.state.mkdir()
+    machine.state.chmod(0o2770)  # as a volume has it that is given to a group: what is made below inherits the bit
     before = os.umask(0o077)
     try:
         machine.let_in(path)
@@ -168,6 +171,16 @@ def test_a_refused_kit_is_kept_once_with_the_reason(machine: Machine) -> None:
     assert STRANGER.fingerprint in reason["failures"][0]
     assert machine.events == ["begun", "imported", "activated", "refused", "refused"]
     assert machine.active == "2026.9.1"
+
+
+def test_of_a_refused_kit_that_is_too_large_only_the_reason_is_kept(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = machine.tarball("2026.9.2", STRANGER)
+    monkeypatch.setattr(quarantine, "LARGEST", path.stat().st_size - 1)
+    with pytest.raises(SignatureError):
+        machine.let_in(path)
+
+    (kept,) = (machine.state / "quarantine").iterdir()
+    assert [found.name for found in kept.iterdir()] == ["reason.json"]
 
 
 def test_the_oldest_of_eleven_refused_kits_goes(machine: Machine) -> None:
@@ -339,6 +352,21 @@ def test_a_command_that_is_given_no_kit_takes_the_active_one_and_verifies_it(
     with (found / "migrations/21-101/migration.py").open("ab") as file:
         file.write(b"# edited")
     assert "migrations/21-101/migration.py" in lnm("plan", "21-101", wanted=6).stderr
+
+
+def test_whoever_reads_while_kits_are_let_in_sees_one_of_them_and_no_defect(machine: Machine) -> None:
+    machine.import_versions("2026.8.1")
+    paths = [machine.tarball(f"2026.9.{number}") for number in range(1, 9)]
+    seen = set()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(lambda: [machine.let_in(path) for path in paths])
+        while not working.done():
+            found = active.folder(machine.state)  # raises where anything is not as it was left
+            assert found is not None
+            seen.add(found.name.partition("-")[0])
+        working.result()
+
+    assert len(seen) > 1
 
 
 # -- the state folder

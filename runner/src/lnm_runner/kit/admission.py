@@ -14,7 +14,7 @@ from typing import Final
 
 from lnm_runner.errors import InputError, VersionError
 from lnm_runner.kit import Trust, Verified
-from lnm_runner.kit.standing import Known, Standing, by_number
+from lnm_runner.kit.standing import Known, Standing, by_number, identity_name, key_name
 
 SHORTEST_REASON: Final = 10  # characters
 LONGEST_REASON: Final = 500
@@ -59,8 +59,8 @@ def check_policy(trust: Trust, now: Standing) -> None:
 
 def signers(verified: Verified) -> frozenset[str]:
     """Who signed, as the journal names them."""
-    keys = {f"sha256:{key.fingerprint}" for key in verified.report.signers}
-    return frozenset(keys | {f"{found.identity} by {found.issuer}" for found in verified.identities})
+    keys = {key_name(key.fingerprint) for key in verified.report.signers}
+    return frozenset(keys | {identity_name(found.identity, found.issuer) for found in verified.identities})
 
 
 def decide(verified: Verified, now: Standing, reason: str) -> Imported:

@@ -23,7 +23,7 @@ FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
-NO_FOLDER: Final = (errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.EXDEV)
+NO_FOLDER: Final = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EXDEV)
 """A link or another thing in the place of a folder, or something where nothing was."""
 PART: Final = ".part"
 """Ends the name of a file that is being written; one that is left over is replaced."""

@@ -9,8 +9,8 @@ compared.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from lnm_runner.errors import RunnerError
 from lnm_runner.kit import defects, journal, state
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit.admission import check_reason
-from lnm_runner.kit.held import Held, told
+from lnm_runner.kit.held import Held
 from lnm_runner.kit.standing import Known, Standing, by_number, folder_name
 from lnm_runner.kit.state import Seen
 from lnm_runner.kit.store import Store, held
 
 KEPT: Final = "journal.broken-{}.jsonl"
 MOST_KEPT: Final = 1000
-"""Broken journals, and defects and reasons that a line tells of."""
+"""Defects that a line tells of."""
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,12 @@ def recover(path: Path, reason: str) -> Saved:
 
 
 def keep(trust: Held) -> str:
-    """Puts the broken journal aside; the name that it has now, empty where there was none."""
-    names = trust.names()
-    with told(f"{state.TRUST}/{state.JOURNAL}"):
-        if state.JOURNAL not in names:
-            return ""
-        name = next(name for number in range(1, MOST_KEPT) if (name := KEPT.format(number)) not in names)
-        os.link(state.JOURNAL, name, src_dir_fd=trust.handle, dst_dir_fd=trust.handle, follow_symlinks=False)
-        trust.settle()
+    """Keeps a copy of the broken journal; the name that it has now, empty where there was none."""
+    names, data = trust.names(), trust.read(state.JOURNAL, journal.LARGEST)
+    if data is None:
+        return ""
+    name = next(name for number in itertools.count(1) if (name := KEPT.format(number)) not in names)
+    trust.replace(name, data)
     return name
 
 

@@ -26,6 +26,7 @@ from lnm_runner.kit import core, journal, state
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit.mending import finish_rotation
 from lnm_runner.kit.policy import Policy, Root, Signer
+from lnm_runner.kit.standing import identity_name, key_name
 from lnm_runner.kit.store import Store
 
 LARGEST_SIGNATURE: Final = 4096  # bytes; one of ECDSA P-256 has about 100 in base64
@@ -194,7 +195,7 @@ def removed(old: Policy, new: Policy) -> list[str]:
 
 def journal_name(signer: Signer) -> str:
     """How the journal names a signer."""
-    return f"sha256:{signer.fingerprint}" if signer.fingerprint else f"{signer.identity} by {signer.issuer}"
+    return key_name(signer.fingerprint) if signer.fingerprint else identity_name(signer.identity or "", signer.issuer or "")
 
 
 def rotate(store: Store, old: Policy, new: Offer, signed: Sequence[str]) -> None:

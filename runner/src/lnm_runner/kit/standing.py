@@ -25,7 +25,7 @@ class Known:
     version: str
     root_hash: str
     signers: frozenset[str] = frozenset()
-    """As a policy names them: `sha256:<fingerprint>`, or `<identity> by <issuer>`."""
+    """By `key_name` or `identity_name`."""
     count: int = 0
     """The number of its line; 0 where only the journal before a recovery knew of it."""
 
@@ -33,6 +33,16 @@ class Known:
     def name(self) -> str:
         """That of its folder."""
         return folder_name(self.version, self.root_hash)
+
+
+def key_name(fingerprint: str) -> str:
+    """How the journal names a signer who has a key; `fingerprint` is 64 hex digits."""
+    return f"sha256:{fingerprint}"
+
+
+def identity_name(identity: str, issuer: str) -> str:
+    """How the journal names a signer who has an identity."""
+    return f"{identity} by {issuer}"
 
 
 def folder_name(version: str, root_hash: str) -> str:
