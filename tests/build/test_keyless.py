@@ -40,9 +40,9 @@ def by_identity(tree: Tree, folder: Path) -> Tree:
 
 @pytest.fixture(scope="module")
 def identified(built: Tree, tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """A tree that was built by key and identity. Nobody changes it."""
+    """A tree that was built by key and identity, behind a proxy that leads nowhere. Nobody changes it."""
     tree = by_identity(built, tmp_path_factory.mktemp("identified"))
-    said = tree.bundle()
+    said = tree.variant(**NO_WAY_OUT).bundle()
     assert "SHA256SUMS is signed by builder@lnm-dev.invalid of https://oidc.lnm-dev.invalid (development Sigstore)" in said.err
     return tree
 
