@@ -316,7 +316,7 @@ def test_an_active_kit_that_was_damaged_is_put_right_by_importing_it_again(machi
     assert found is not None
     (found / forge.README).write_bytes(b"damaged")
 
-    machine.let_in(path)
+    assert not machine.let_in(path).is_active_already
 
     assert (found / forge.README).read_bytes() == small_kit("2026.9.1").files[forge.README]
     assert machine.defects == []
@@ -331,6 +331,10 @@ def test_an_active_kit_that_was_exchanged_is_not_used(machine: Machine) -> None:
     with pytest.raises(StateError, match="has the rootHash"):
         active.folder(machine.state)
     shutil.rmtree(new)
+    new.symlink_to(old)
+    with pytest.raises(StateError, match="is a link"):
+        active.folder(machine.state)
+    new.unlink()
     with pytest.raises(NotFoundError):
         active.folder(machine.state)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from lnm_runner.errors import InputError, RunnerError, SignatureError, TrustRootError, VersionError
-from lnm_runner.kit import policy, rotation, state
+from lnm_runner.kit import admission, policy, rotation, state, verify
+from lnm_runner.kit.judgement import Identity
 
 from tests.faults.keys import MAIN, SECOND, STRANGER, Key
 from tests.runner import policies
@@ -130,6 +132,20 @@ def test_a_version_that_a_stolen_key_put_out_of_reach_falls_with_that_key(ruled:
         ruled.let_in(ruled.tarball("2026.9.4"))
     ruled.let_in(ruled.tarball("2026.10.1"))
     assert ruled.active == "2026.10.1"
+
+
+def test_an_identity_that_is_removed_has_the_name_under_which_it_signed(ruled: Machine) -> None:
+    """So that its marks fall as those of a key do."""
+    workflow, issuer = "https://example.org/release.yml@refs/heads/main", "https://issuer.example.org"
+    trusted = '[trusted-root]\nfile = "trusted_root.json"\nsha256 = "' + "0" * 64 + '"\n'
+    old = policies.made(policies.BUILDER, policies.identified(workflow, issuer), trusted)
+    verified = verify(ruled.tarball(), ruled.trust())
+
+    signed_by = admission.signers(dataclasses.replace(verified, identities=(Identity(workflow, issuer, "ed25519"),)))
+
+    gone = rotation.removed(old, policies.made(policies.BUILDER))
+    assert signed_by == {f"sha256:{MAIN.fingerprint}", *gone}
+    assert len(gone) == 1
 
 
 def test_a_rotation_that_removes_nobody_takes_no_mark_away(ruled: Machine) -> None:

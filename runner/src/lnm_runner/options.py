@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lnm_runner.errors import InputError
-from lnm_runner.kit import Trust
+from lnm_runner.kit import Trust, active
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
@@ -139,8 +139,6 @@ class Options:
         """
         if self.kit is not None:
             return self.kit
-        from lnm_runner.kit import active  # noqa: PLC0415 - needed by nobody who names a kit
-
         found = active.folder(self.state_folder)
         if found is None:
             raise InputError("no kit was named", hint="add --kit FOLDER, the unpacked kit; or import one: lnm kit import")

@@ -34,6 +34,8 @@ def check(found: Path, known: Known) -> None:
 
     Raises: StateError; NotFoundError where it is gone.
     """
+    if found.is_symlink():
+        raise StateError(f"{found}: is a link, and lnm makes none", hint="look who has put it there, then import the kit again")
     try:
         lines = (found / SUMS).read_bytes().splitlines(keepends=True)
     except OSError as err:

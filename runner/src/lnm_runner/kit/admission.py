@@ -9,7 +9,7 @@ Attacks.md, T1, T9 and X5. Pure: no file, no clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lnm_runner.errors import InputError, VersionError
@@ -71,7 +71,8 @@ def decide(verified: Verified, now: Standing, reason: str) -> Imported:
     manifest = verified.report.manifest
     known = Known(manifest.version, manifest.root_hash, signers(verified))
     if known.root_hash == now.active:
-        return Imported(verified, now.active_kit or known, is_active_already=True, forced_below="")  # (1)
+        same = replace(now.active_kit or known, signers=known.signers)
+        return Imported(verified, same, is_active_already=True, forced_below="")  # (1)
     others = [kit for kit in now.kits.values() if kit.version == known.version and kit.root_hash != known.root_hash]
     if others:  # (2)
         raise VersionError(

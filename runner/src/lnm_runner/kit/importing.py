@@ -13,7 +13,7 @@ import contextlib
 import io
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +87,7 @@ def let_in(request: Request, store: Store, incoming: Held) -> Imported:
             note_refusal(request, store, incoming, sha256, err)
         raise
     settle(request, store, incoming, decided)
-    return decided
+    return replace(decided, is_active_already=False)
 
 
 def lay_out(request: Request, incoming: Held, path: Path, decided: Imported, *, is_tarball: bool) -> None:
@@ -195,6 +195,15 @@ def note_refusal(request: Request, store: Store, incoming: Held, sha256: str, er
 def portable(request: Request, err: RunnerError) -> str:
     """What an error says, less this machine's paths."""
     text = err.message
-    for path in (request.folder.resolve(), request.folder, request.kit.resolve(), request.kit):
-        text = text.replace(str(path), path.name)
+    policy = request.trust.policy.path if request.trust.policy else None
+    named = [
+        request.folder.resolve(),
+        request.folder,
+        request.kit.resolve(),
+        request.kit,
+        *([policy, policy.parent] if policy else []),
+    ]
+    for path in named:
+        if path.is_absolute():
+            text = text.replace(str(path), path.name)
     return text[:MOST_SAID]

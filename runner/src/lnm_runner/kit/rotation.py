@@ -30,7 +30,10 @@ from lnm_runner.kit.standing import identity_name, key_name
 from lnm_runner.kit.store import Store
 
 LARGEST_SIGNATURE: Final = 4096  # bytes; one of ECDSA P-256 has about 100 in base64
-SIGN: Final = "the root keys sign the bytes of the new policy: docs/import.md has the commands for openssl and cosign"
+SIGN: Final = (
+    "each root key signs the bytes of the new policy: openssl dgst -sha256 -sign KEY.pem NEW.toml | openssl base64 -out SIG; "
+    "if it is Ed25519: openssl pkeyutl -sign -rawin -inkey KEY.pem -in NEW.toml | openssl base64 -out SIG"
+)
 
 
 class RootPublicKey(Protocol):
