@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 from pathlib import Path
 
@@ -60,6 +61,9 @@ DEFECTS = {
     "version_0": (text(BUILDER, version=0), "version: is 0"),
     "version_text": (text(BUILDER, version="1"), 'version: is "1", wanted a whole number'),
     "development_text": (text(BUILDER, development="false"), 'development: is "false", wanted true or false'),
+    "expires_as_text": (text(BUILDER, expires="2027-11-30"), 'expires: is "2027-11-30", wanted a day'),
+    "expires_with_a_time": (b"expires = 2027-11-30T00:00:00Z\n" + text(BUILDER), "expires: is datetime.datetime(2027"),
+    "valid_until_before_from": (text(BUILDER + "valid-from = 2027-01-02\nvalid-until = 2027-01-01\n"), "which is after 2027-01-01"),
     "no_channel": (text(BUILDER, channels=[]), "channels: is []"),
     "unknown_channel": (text(BUILDER, channels=["nightly"]), "channels: is"),
     "channel_twice": (text(BUILDER, channels=["edge", "edge"]), "channels: is"),
@@ -128,8 +132,10 @@ def test_a_policy_that_is_not_there_or_anybodys_is_refused(tmp_path: Path) -> No
     path.chmod(0o646)
     with pytest.raises(InputError, match="anybody may write it"):
         policy.read(path)
-    with pytest.raises(InputError, match="cannot be read"):
-        policy.read(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(InputError, match="is no file"):
+            policy.read(other)
     with pytest.raises(NotFoundError):
         policy.read(tmp_path / "none.toml")
 

@@ -7,8 +7,8 @@ that TOML refuses, keys that stand twice in it among that, is told with TOML's l
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-import os
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -54,6 +54,9 @@ class Signer:
     """PEM, where the policy has it; else whoever verifies brings it by --key."""
     identity: str | None = None
     issuer: str | None = None
+    valid_from: dt.date | None = None
+    valid_until: dt.date | None = None
+    """The first and the last day, in UTC, on which the signer is trusted; None: no bound."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class Policy:
     sha256: str
     """Of the file's bytes, in hex."""
     path: Path | None = None
+    expires: dt.date | None = None
+    """The last day, in UTC, on which the policy is to be followed; None: for ever."""
 
     @property
     def names_identities(self) -> bool:
@@ -121,8 +126,10 @@ def read(path: Path) -> Policy:
     Raises: NotFoundError where there is none; InputError where it cannot be read, is anybody's to write, or has defects.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would make us wait
+            raise InputError(f"{path}: is no file, wanted a trust policy", hint="check --policy")
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
             data = file.read(LARGEST + 1)
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such trust policy", hint="check --policy; without a policy, name a --key") from err
@@ -171,6 +178,7 @@ def policy_of(table: Table, sha256: str) -> Policy:
         trusted_root=trusted_root_of(table.table("trusted-root")) if table.has("trusted-root") else None,
         root=root_of(table.table("root")) if table.has("root") else None,
         sha256=sha256,
+        expires=table.date("expires"),
     )
     table.close()
     return policy
@@ -188,13 +196,14 @@ def signer_of(table: Table) -> Signer:
     """One [[signer]]."""
     name = table.text("name", NAME, "printable text of at most 100 characters")
     role = table.text("role", "|".join(ROLES), f"one of {', '.join(ROLES)}")
+    since, until = table.date("valid-from"), table.date("valid-until")
     if table.has("identity") or table.has("issuer"):
         identity = table.text("identity", URL, "the text in the certificate, whole")
         issuer = table.text("issuer", URL, "the URL of who vouches for the identity")
-        signer = Signer(name, role, identity=identity, issuer=issuer)
+        signer = Signer(name, role, identity=identity, issuer=issuer, valid_from=since, valid_until=until)
     else:
         fingerprint, public_key = key_of(table, is_needed=False)
-        signer = Signer(name, role, fingerprint, public_key)
+        signer = Signer(name, role, fingerprint, public_key, valid_from=since, valid_until=until)
     table.close()
     return signer
 
@@ -255,6 +264,11 @@ def contradictions(policy: Policy) -> list[str]:
         *twice("signer", "name", [signer.name for signer in signers]),
         *twice("signer", "fingerprint", [signer.fingerprint for signer in signers if signer.fingerprint]),
         *twice("signer", "identity", [f"{signer.identity} {signer.issuer}" for signer in signers if signer.identity]),
+    ]
+    found += [
+        f"signer: {shown(signer.name)} is valid from {signer.valid_from}, which is after {signer.valid_until}"
+        for signer in signers
+        if signer.valid_from and signer.valid_until and signer.valid_from > signer.valid_until
     ]
     counted = [signer for signer in signers if signer.role in COUNTED]
     for role, wanted in [("signatures", policy.threshold.signatures), *policy.threshold.roles.items()]:

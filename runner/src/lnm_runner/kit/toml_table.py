@@ -5,6 +5,7 @@ Whoever reads a member that is wrong gets a value that stands in for it; nobody 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -69,6 +70,15 @@ class Table:
         if type(found) is not bool:
             self.wrong(name, f"is {shown(found)}, wanted true or false")
         return found is True
+
+    def date(self, name: str) -> dt.date | None:
+        """A day of TOML (`2027-11-30`, RFC 3339 full-date); None where it is left out, or wrong."""
+        self.taken.add(name)
+        found = self.members.get(name)
+        if found is None or type(found) is dt.date:  # a time of day is a subclass of a day, and has a zone or none
+            return found
+        self.wrong(name, f"is {shown(found)}, wanted a day, as 2027-11-30 without quotes")
+        return None
 
     def words(self, name: str, known: Collection[str]) -> frozenset[str]:
         """A list of some of the known words, each once, one at least; empty where it is wrong."""
