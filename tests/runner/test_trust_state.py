@@ -99,6 +99,14 @@ def older_active(machine: Machine) -> None:
     (machine.state / "kits/active").write_bytes(journal.rendered({key: facts[key] for key in ("rootHash", "version")}))
 
 
+def only_kits_left(machine: Machine) -> None:
+    """A new beginning, to which the kits that lie there do not belong."""
+    for number in range(len(kits_of(machine))):
+        receipt(machine, number).unlink()
+    (machine.state / "kits/active").unlink()
+    of_another_machine(machine)
+
+
 TAMPERED: dict[str, tuple[Tamper, str]] = {
     "journal deleted": (lambda it: it.journal.unlink(), r"journal.jsonl: is gone or empty, and trust/head.json, kits/active"),
     "journal emptied": (lambda it: it.journal.write_bytes(b""), "journal.jsonl: is gone or empty"),
@@ -123,6 +131,7 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
     "set back with its head": (lambda it: beheaded(it, 4), r"ends after line 4, and kits/2026\.9\.2-.* knows line 5"),
     "forked with its head": (forked, r"line 5 is not the one that kits/2026\.9\.2-.*two journals from one beginning"),
     "of another machine": (of_another_machine, "belongs to a journal that the one that is there now knows nothing of"),
+    "begun anew": (only_kits_left, r"kits: 2026\.9\.1-.*, 2026\.9\.2-.*: no line let them in"),
     "head deleted": (lambda it: (it.state / "trust/head.json").unlink(), "head.json: is gone, and the journal has 9 lines"),
     "head edited": (lambda it: (it.state / "trust/head.json").write_bytes(b"{}\n"), "head.json: lnm has not written it"),
     "head set back": (
@@ -149,8 +158,6 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
     ),
     "policy deleted": (lambda it: (it.state / "trust-policy.toml").unlink(), r"trust-policy\.toml: is gone"),
 }
-LEFT_BEHIND = {"policy edited", "policy deleted"}
-"""Their recovery takes over the policy that lies there, which is for the operator to compare."""
 
 
 @pytest.mark.parametrize("how", TAMPERED)

@@ -10,6 +10,7 @@ The rules by which a folder that was deleted from, edited, or set back to an ear
  (6) trust-policy.toml is the one that the journal saw last; after a crash, the one before, and the new one lies in
  trust/pending/.
  (7) Where there is any of this, there is a journal.
+ (8) Every kit's folder was let in by a line; a crash leaves one at most that was not.
 
 What this cannot see: whoever can write into the whole folder can replace all of it by an earlier copy of all of it, or by
 nothing. That is bounded by what is kept elsewhere: `minimum-version` in the policy, and the head that `lnm kit import` prints.
@@ -51,6 +52,7 @@ def defects(seen: Seen) -> Iterator[str]:
         yield from wrong_receipts(seen)
         yield from wrong_active(seen)
         yield from wrong_policy(seen)
+        yield from wrong_folders(seen)
 
 
 def without_journal(seen: Seen) -> Iterator[str]:
@@ -130,3 +132,10 @@ def wrong_policy(seen: Seen) -> Iterator[str]:
     if now.policy and seen.policy != now.policy and not is_half_way:
         found = f"has sha256 {seen.policy[:12]}…" if seen.policy else "is gone"
         yield f"{where}: {found}, and the journal knows the policy with sha256 {now.policy[:12]}…"
+
+
+def wrong_folders(seen: Seen) -> Iterator[str]:
+    """(8)."""
+    left = seen.leftovers()
+    if len(left) > 1:
+        yield f"{state.KITS}: {', '.join(left)}: no line let them in, and a killed import leaves one at most"

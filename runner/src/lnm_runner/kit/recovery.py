@@ -180,9 +180,13 @@ def begin(store: Store, found: Saved, reason: str, kept: str) -> None:
 
 
 def settle_kits(kits: Held, seen: Seen, found: Saved) -> None:
-    """Takes away what names another kit as active, and receipts that nobody can read."""
+    """Takes away what names another kit as active, kits of which nothing is known, and receipts that nobody can read."""
     if not found.active:
         kits.remove(state.ACTIVE)
+    known = {kit.name for kit in found.kits}
+    for name in seen.folders:
+        if name not in known:
+            kits.remove(name)
     for name, data in seen.receipts.items():
         receipt = state.read_form(data, state.RECEIPT_FORM)
         if not receipt or folder_name(receipt["version"], receipt["rootHash"]) != name:

@@ -61,6 +61,8 @@ class Standing:
 
     kits: Mapping[str, Known] = field(default_factory=dict)
     """By rootHash, in the order in which they were let in first."""
+    names: frozenset[str] = frozenset()
+    """Of the folders of all kits that were ever let in."""
     active: str = ""
     """The rootHash of the kit that is active; empty where none is."""
     marks: tuple[Known, ...] = ()
@@ -108,6 +110,7 @@ def recovered(now: Standing, facts: Mapping[str, Any], _count: int) -> Standing:
     return replace(
         now,
         kits={root_hash: Known(version, root_hash) for version, root_hash in pairs},
+        names=frozenset(folder_name(version, root_hash) for version, root_hash in pairs),
         active=facts["active"],
         marks=mark,
         policy=facts["policy"],
@@ -132,7 +135,7 @@ def policy_rotated(now: Standing, facts: Mapping[str, Any], _count: int) -> Stan
 def imported(now: Standing, facts: Mapping[str, Any], count: int) -> Standing:
     """A kit was let in."""
     known = Known(facts["version"], facts["rootHash"], frozenset(facts["signers"]), count)
-    return replace(now, kits={**now.kits, known.root_hash: known})
+    return replace(now, kits={**now.kits, known.root_hash: known}, names=now.names | {known.name})
 
 
 def activated(now: Standing, facts: Mapping[str, Any], _count: int) -> Standing:

@@ -90,8 +90,7 @@ class Seen:
 
     def leftovers(self) -> list[str]:
         """Folders of kits that no line let in: an import was killed before it wrote it."""
-        known = {kit.name for kit in self.standing.kits.values()}
-        return [name for name in self.folders if name not in known]
+        return [name for name in self.folders if name not in self.standing.names]
 
 
 def read_form(data: bytes | None, form: Mapping[str, Any]) -> dict[str, Any]:
