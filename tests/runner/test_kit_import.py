@@ -173,6 +173,16 @@ def test_a_refused_kit_is_kept_once_with_the_reason(machine: Machine) -> None:
     assert machine.active == "2026.9.1"
 
 
+def test_a_note_that_somebody_has_put_into_the_quarantine_does_not_end_it(machine: Machine) -> None:
+    (machine.state / "quarantine").mkdir(parents=True, mode=0o700)
+    (machine.state / "quarantine/notes.txt").write_text("looked at on Monday")
+    path = machine.tarball("2026.9.2", STRANGER)
+    with pytest.raises(SignatureError):
+        machine.let_in(path)
+
+    assert (machine.state / "quarantine" / hashlib.sha256(path.read_bytes()).hexdigest() / "kit.refused").is_file()
+
+
 def test_of_a_refused_kit_that_is_too_large_only_the_reason_is_kept(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     path = machine.tarball("2026.9.2", STRANGER)
     monkeypatch.setattr(quarantine, "LARGEST", path.stat().st_size - 1)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lnm_runner.errors import InputError, RunnerError, SignatureError, TrustRootError, VersionError
-from lnm_runner.kit import admission, policy, rotation, state, verify
+from lnm_runner.commands import kit_import, kit_verify, trust
+from lnm_runner.errors import InputError, RunnerError, SignatureError, StateError, TrustRootError, VersionError
+from lnm_runner.kit import admission, journal, policy, rotation, state, verify
 from lnm_runner.kit.judgement import Identity
+from lnm_runner.options import Options
 
 from tests.faults.keys import MAIN, SECOND, STRANGER, Key
 from tests.runner import policies
@@ -155,6 +157,44 @@ def test_a_rotation_that_removes_nobody_takes_no_mark_away(ruled: Machine) -> No
     with pytest.raises(VersionError):
         ruled.let_in(ruled.tarball("2026.9.4"))
     ruled.let_in(ruled.tarball("2026.9.3"), REASON)
+
+
+def cut_off(machine: Machine, path: Path) -> None:
+    """What a rotation leaves that is killed right after its line in the journal."""
+    old = (machine.state / policy.FILE).read_bytes()
+    rotate(machine, path, ROOT_A, ROOT_B)
+    (machine.state / "trust/pending").mkdir(mode=0o700)
+    (machine.state / policy.FILE).rename(machine.state / "trust/pending" / policy.FILE)
+    (machine.state / policy.FILE).write_bytes(old)
+    lines = machine.journal.read_bytes().splitlines(keepends=True)[:-1]
+    machine.journal.write_bytes(b"".join(lines))
+    read = journal.read(b"".join(lines))
+    head = {"chain": read.chain, "count": len(lines), "head": read.head}
+    (machine.state / "trust/head.json").write_bytes(journal.rendered(head))
+
+
+def test_a_rotation_that_was_cut_off_lets_nothing_be_judged_by_the_old_policy_and_is_finished(ruled: Machine) -> None:
+    """By the next import, without a word about a policy that nobody has named, or by the same rotation once more."""
+    path, kit = offered(ruled.folder, next_root(ROOT_A, ROOT_B)), ruled.tarball("2026.9.1")
+    cut_off(ruled, path)
+    assert ruled.defects == []
+    other = ruled.copy(ruled.folder.with_name("other"))
+    options = Options(kit=kit, environment={"LNM_STATE_DIR": str(ruled.state)})
+
+    for command in (kit_verify, kit_import):
+        with pytest.raises(StateError, match="a rotation was cut off"):
+            command.run(options)
+    assert kit_import.run(dataclasses.replace(options, execute=True)).data["outcome"] == "imported"
+
+    again = Options(
+        subcommand="rotate",
+        policy=path,
+        signatures=tuple(signed(path, ROOT_A, ROOT_B)),
+        execute=True,
+        environment={"LNM_STATE_DIR": str(other.state)},
+    )
+    assert trust.run(again).data["mended"] == ["the policy of version 2 was put in its place"]
+    assert [version(machine) for machine in (ruled, other)] == [2, 2]
 
 
 def test_the_trusted_root_goes_with_its_policy(ruled: Machine) -> None:

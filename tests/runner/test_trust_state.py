@@ -7,12 +7,16 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lnm_runner.errors import InputError, StateError, VersionError
+from lnm_runner.commands import kit_verify
+from lnm_runner.errors import InputError, SignatureError, StateError, VersionError
 from lnm_runner.kit import active, journal, mending, recovery, state
+from lnm_runner.options import Options
 
+from tests.faults.keys import STRANGER
 from tests.runner import policies
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
@@ -152,6 +156,10 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
     ),
     "active edited": (lambda it: (it.state / "kits/active").write_bytes(b"2026.9.1"), "kits/active: lnm has not written it"),
     "active set back": (older_active, r"kits/active: names 2026\.9\.1-.*, and the journal knows 2026\.9\.3-"),
+    "active of another version": (
+        lambda it: (path := it.state / "kits/active").write_bytes(path.read_bytes().replace(b"2026.9.3", b"2026.9.0")),
+        r"kits/active: names 2026\.9\.0-.*, and the journal knows 2026\.9\.3-",
+    ),
     "policy edited": (
         lambda it: (it.state / "trust-policy.toml").write_bytes(with_root(policies.BUILDER, policies.SECURITY)),
         r"trust-policy\.toml: has sha256 .*, and the journal knows",
@@ -184,6 +192,60 @@ def test_what_was_tampered_with_is_named_and_recovery_keeps_the_mark(used: Machi
         used.let_in(older)
     used.let_in(newer)
     assert (used.active, used.defects) == ("2026.9.4", [])
+
+
+def without(machine: Machine, *names: str) -> None:
+    """Deletes files and folders of the state folder."""
+    for path in (machine.state / name for name in names):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def garbled(machine: Machine) -> None:
+    """Deletes the policy, and makes the journal one that nobody can read."""
+    without(machine, "trust-policy.toml")
+    edited(machine, 1, b"begun", b"begum")
+
+
+LED_ASTRAY: dict[str, Tamper] = {
+    "policy deleted": lambda it: without(it, "trust-policy.toml"),
+    "policy emptied": lambda it: (it.state / "trust-policy.toml").write_bytes(b""),
+    "policy edited": lambda it: it.policy(policies.signer(STRANGER, "builder")),
+    "policy and journal deleted": lambda it: without(it, "trust-policy.toml", "trust/journal.jsonl"),
+    "policy and trust deleted": lambda it: without(it, "trust-policy.toml", "trust"),
+    "policy deleted, journal garbled": garbled,
+}
+
+
+@pytest.mark.parametrize("how", LED_ASTRAY)
+def test_no_command_follows_another_policy_than_the_installed_one_or_does_without_it(used: Machine, how: str) -> None:
+    """Also those that are given --kit and --key: what the stranger's key has signed was never trusted here."""
+    key, path = used.folder / "stranger.pub", used.tarball("2026.9.9", STRANGER)
+    key.write_bytes(STRANGER.pem)
+    options = Options(kit=path, keys=(key,), environment={"LNM_STATE_DIR": str(used.state)})
+    with pytest.raises(SignatureError):
+        kit_verify.run(options)
+
+    LED_ASTRAY[how](used)
+
+    with pytest.raises(StateError) as refused:
+        kit_verify.run(options)
+    assert "--policy FILE" in refused.value.hint
+    named = replace(options, policy=offered(used.folder, policies.text(policies.signer(STRANGER, "builder"))))
+    assert kit_verify.run(named).exit_code == 0  # whom the operator names himself
+
+
+def test_no_policy_is_followed_that_anybody_could_exchange(machine: Machine) -> None:
+    machine.policy(policies.BUILDER)
+    options = Options(environment={"LNM_STATE_DIR": str(machine.state)})
+    assert options.trust.policy is not None
+
+    machine.state.chmod(0o777)
+
+    with pytest.raises(InputError, match="anybody may write into it"):
+        _ = options.trust
 
 
 def test_an_untouched_folder_has_no_defect_and_recovering_it_does_nothing(used: Machine) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lnm_runner.errors import InputError
-from lnm_runner.kit import Trust, active
+from lnm_runner.kit import Trust, active, in_place
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
@@ -99,9 +99,12 @@ class Options:
     def trust(self) -> Trust:
         """Whom a kit is believed: a policy, or without any the given keys alone. With a policy, keys only lend it their bytes.
 
-        Raises: InputError where neither was named: a kit is never its own authority; or of a policy that cannot be used.
+        Raises: InputError where neither was named: a kit is never its own authority; or of a policy that cannot be used;
+            StateError where the policy of the state folder is not the one that was installed, or is gone.
         """
         path = self.policy_path
+        if self.policy is None:
+            in_place.check(self.state_folder)
         policy = None if path is None else trust_policy.read(path)
         named = self.environment.get("LNM_TRUSTED_KEY")
         keys = self.keys or ((Path(named),) if named else ())

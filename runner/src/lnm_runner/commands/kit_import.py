@@ -19,14 +19,22 @@ def run(options: Options) -> Result:
 
     Raises: RunnerError with the exit code of what was refused.
     """
-    request = Request(options.kit_path, options.trust, options.state_folder, options.force_reason)
+    folder = options.state_folder
     if not options.execute:
-        seen = state.look(request.folder)
+        seen = state.look(folder)
         defects.check(seen)
-        return told(importing.rehearse(request, seen.standing), seen.journal, (), is_executed=False)
-    with mending.locked(request.folder) as found:
-        done = importing.execute(request, found)
+        return told(importing.rehearse(asked(options), seen.standing), seen.journal, (), is_executed=False)
+    with mending.locked(folder) as found:
+        done = importing.execute(asked(options), found)
         return told(done, found.journal, found.mended, is_executed=True)
+
+
+def asked(options: Options) -> Request:
+    """What the operator wants; the policy is read once nobody else changes it, and a rotation that was cut off is finished.
+
+    Raises: RunnerError for a policy, or keys, that cannot be used.
+    """
+    return Request(options.kit_path, options.trust, options.state_folder, options.force_reason)
 
 
 def told(done: Imported, journal: Journal, mended: Sequence[str], *, is_executed: bool) -> Result:

@@ -91,6 +91,8 @@ def policy_lines(policy: Policy | None, *, is_installed: bool, trouble: str) -> 
     root = policy.root
     return [
         f"policy: version {policy.version}, sha256 {policy.sha256}{how}",
+        *(["a development policy: it also takes what a development key signed"] if policy.is_development else []),
+        *([f"to be followed until {policy.expires}"] if policy.expires else []),
         *(f"signer: {signer.name}, {signer.role}: {rotation.journal_name(signer)}" for signer in policy.signers),
         f"root keys: {root.threshold} of {len(root.keys)} may change it" if root else "root keys: none; it cannot be rotated",
     ]
@@ -123,9 +125,12 @@ def rotate(options: Options) -> Result:
         return changed(options, new.policy, [], f"the policy of version {new.policy.version} {said}")
     with mending.locked(options.state_folder) as found:
         old = old_policy(options)
-        signed = rotation.check_rotation(old, new, options.signatures)
-        rotation.rotate(found, old, new, signed)
-        said = f"has taken the place of version {old.version}, signed by {len(signed)} root keys"
+        if found.mended and old.sha256 == new.policy.sha256:  # its own rotation, which was cut off
+            said = "is in its place now"
+        else:
+            signed = rotation.check_rotation(old, new, options.signatures)
+            rotation.rotate(found, old, new, signed)
+            said = f"has taken the place of version {old.version}, signed by {len(signed)} root keys"
         return changed(options, new.policy, found.mended, f"the policy of version {new.policy.version} {said}")
 
 

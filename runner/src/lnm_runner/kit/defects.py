@@ -13,7 +13,8 @@ The rules by which a folder that was deleted from, edited, or set back to an ear
  (8) Every kit's folder was let in by a line; a crash leaves one at most that was not.
 
 What this cannot see: whoever can write into the whole folder can replace all of it by an earlier copy of all of it, or by
-nothing. That is bounded by what is kept elsewhere: `minimum-version` in the policy, and the head that `lnm kit import` prints.
+nothing, or add lines with right hashes and a head that fits: a chain is no signature. That is bounded by what is kept
+elsewhere: `minimum-version` in the policy, and the head that `lnm kit import` prints.
 """
 
 from __future__ import annotations
@@ -121,17 +122,24 @@ def wrong_active(seen: Seen) -> Iterator[str]:
         yield f"{where}: lnm has not written it"
     elif kit is None and wanted is not None:
         yield f"{where}: is gone, and the journal knows {wanted.name} to be active"
-    elif kit is not None and kit.root_hash not in (seen.standing.active, seen.last_import and seen.last_import.root_hash):
+    elif kit is not None and (kit.version, kit.root_hash) not in [
+        (known.version, known.root_hash) for known in (wanted, seen.last_import) if known
+    ]:
         yield f"{where}: names {kit.name}, and the journal knows {wanted.name if wanted else 'none'} to be active"
 
 
 def wrong_policy(seen: Seen) -> Iterator[str]:
     """(6)."""
     now, where = seen.standing, trust_policy.FILE
-    is_half_way = bool(now.replaced) and seen.policy == now.replaced and seen.pending == now.policy
-    if now.policy and seen.policy != now.policy and not is_half_way:
+    if now.policy and seen.policy != now.policy and not is_half_way(seen):
         found = f"has sha256 {seen.policy[:12]}…" if seen.policy else "is gone"
         yield f"{where}: {found}, and the journal knows the policy with sha256 {now.policy[:12]}…"
+
+
+def is_half_way(seen: Seen) -> bool:
+    """Whether a rotation was cut off after the journal had told it: the old policy lies there, the one that counts is pending."""
+    now = seen.standing
+    return bool(now.replaced) and seen.policy == now.replaced and seen.pending == now.policy
 
 
 def wrong_folders(seen: Seen) -> Iterator[str]:

@@ -30,7 +30,7 @@ from typing import Any, Final
 
 from lnm_runner.errors import RunnerError, SignatureError, TrustRootError
 from lnm_runner.kit.judgement import FUTURE, Identity
-from lnm_runner.kit.policy import Policy, Signer
+from lnm_runner.kit.policy import LARGEST_ROOT, Policy, Signer
 from lnm_runner.kit.toml_table import shown
 
 SUMS, MANIFEST = "SHA256SUMS", "manifest.json"
@@ -240,7 +240,7 @@ def read_root(policy: Policy) -> bytes:
     file = Path(path).parent / named.file
     try:
         with file.open("rb") as opened:
-            data = opened.read(1 << 20)
+            data = opened.read(LARGEST_ROOT + 1)
     except OSError as err:
         raise TrustRootError(f"{file}: the policy's trusted root cannot be read: {err.strerror}", hint="copy it there") from err
     found = hashlib.sha256(data).hexdigest()

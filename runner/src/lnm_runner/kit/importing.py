@@ -204,6 +204,6 @@ def portable(request: Request, err: RunnerError) -> str:
         *([policy, policy.parent] if policy else []),
     ]
     for path in named:
-        if path.is_absolute():
+        if path.is_absolute() and path.name:
             text = text.replace(str(path), path.name)
     return text[:MOST_SAID]

@@ -1,7 +1,8 @@
 """Whether a site's policy accepts a kit whose signatures, hashes and statements verify_kit.py has found right.
 
 Pure: no file, no clock, no network. What is demanded comes from the policy alone; the kit only ever tells whether it has that.
-The clock of a host may be wrong, so it can refuse a kit and never gets one accepted: nothing is demanded less at another time.
+The clock of a host may be wrong. One that is ahead only refuses; one that is behind refuses what was made since, and does not see
+that the time of an old kit, of a policy or of a signer is over: nothing here can know (store.py warns by the journal's times).
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def put_pending(store: Store, pending: Held) -> None:
         return
     root = trust_policy.parse(data, trust_policy.FILE).trusted_root
     if root is not None:
-        found = pending.read(root.file, state.LARGEST_ROOT) or b""
+        found = pending.read(root.file, trust_policy.LARGEST_ROOT) or b""
         if state.digest(found) == root.sha256:
             store.root.replace(root.file, found)
     store.root.replace(trust_policy.FILE, data)

@@ -24,6 +24,8 @@ SCHEMA: Final = "stellaops.lnm.trust-policy/1"
 FILE: Final = "trust-policy.toml"
 """Its name below LNM_STATE_DIR."""
 LARGEST: Final = 256 << 10  # bytes; a policy of a hundred signers has a tenth of it
+LARGEST_ROOT: Final = 16 << 20
+"""The same for a trusted root; the public one has 20 kB."""
 CHANNELS: Final = ("airgap", "edge", "stable")
 ALGORITHMS: Final[Mapping[str, str]] = {"ECDSA P-256": "ecdsa-p256-sha256", "Ed25519": "ed25519"}
 """What verify_kit.py calls an algorithm, and what a policy calls it."""

@@ -44,12 +44,12 @@ def make_room(quarantine: Held, sha256: str) -> None:
 
 def kept_at(quarantine: Held, name: str) -> str:
     """When one was refused; what has no readable reason is the oldest."""
-    place = quarantine.folder(name)
-    if place is None:
-        return ""
-    with place:
-        try:
-            value = json.loads(place.read(REASON, SMALL) or b"{}")
-        except (ValueError, RunnerError):
+    try:
+        place = quarantine.folder(name)
+        if place is None:
             return ""
-        return str(value.get("at", "")) if isinstance(value, dict) else ""
+        with place:
+            value = json.loads(place.read(REASON, SMALL) or b"{}")
+    except (ValueError, RecursionError, RunnerError):
+        return ""
+    return str(value.get("at", "")) if isinstance(value, dict) else ""

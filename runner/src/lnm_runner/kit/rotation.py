@@ -80,7 +80,7 @@ def root_beside(path: Path, policy: Policy) -> bytes:
         raise InputError(f"{path}: trusted-root.file: wanted a name that ends with .json", hint=trust_policy.HINT)
     beside = path.parent / named.file
     try:
-        data = bytes_of(beside, state.LARGEST_ROOT)
+        data = bytes_of(beside, trust_policy.LARGEST_ROOT)
     except NotFoundError as err:
         raise TrustRootError(f"{beside}: is not there, and the policy names it", hint="put it beside the policy") from err
     found = state.digest(data)

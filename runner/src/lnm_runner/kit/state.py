@@ -44,8 +44,6 @@ INCOMING: Final = ".incoming"
 RECEIPT: Final = ".receipt.json"
 KIT: Final = re.compile(rf"({journal.VERSION})-[0-9a-f]{{16}}")
 SMALL: Final = 64 << 10  # bytes of a file that is read whole
-LARGEST_ROOT: Final = 16 << 20
-"""The same for a trusted root; the public one has 20 kB."""
 LOOKS: Final = 5
 """So often a reader looks again that met somebody at work."""
 HEAD_FORM: Final[Mapping[str, Any]] = {"chain": journal.HEX, "count": int, "head": journal.HEX}
