@@ -173,6 +173,20 @@ def test_a_refused_kit_is_kept_once_with_the_reason(machine: Machine) -> None:
     assert machine.active == "2026.9.1"
 
 
+def test_what_is_no_kit_is_no_fault_of_the_state_folder(machine: Machine) -> None:
+    machine.import_versions("2026.9.1")
+    (machine.folder / "loop").symlink_to("loop")
+    for path, error in (
+        (machine.made[0] / "kit.tar.gz", NotFoundError),
+        (machine.folder / "nowhere", NotFoundError),
+        (machine.folder / "loop", InputError),
+        (Path("/dev/null"), InputError),
+    ):
+        with pytest.raises(error) as refused:
+            machine.let_in(path)
+        assert "state folder" not in f"{refused.value.message} {refused.value.hint}"
+
+
 def test_a_note_that_somebody_has_put_into_the_quarantine_does_not_end_it(machine: Machine) -> None:
     (machine.state / "quarantine").mkdir(parents=True, mode=0o700)
     (machine.state / "quarantine/notes.txt").write_text("looked at on Monday")

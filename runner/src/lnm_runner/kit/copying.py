@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lnm_runner.errors import ChecksumError, InputError, NotFoundError, RunnerError
 from lnm_runner.kit import core
-from lnm_runner.kit.held import Held, refused, told, write_all
+from lnm_runner.kit.held import Held, told, write_all
 from lnm_runner.kit.unpacking import Tree, reader
 
 TARBALL: Final = "kit.tar.gz"
@@ -35,14 +35,19 @@ def opened(kit: Path) -> Iterator[io.FileIO | None]:
             yield None
             return
         file = io.FileIO(kit, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
-    except FileNotFoundError as err:
-        raise NotFoundError(f"{kit}: no such kit", hint="check the path") from err
     except OSError as err:
-        raise refused(str(kit), err) from err
+        raise unreadable(kit, err) from err
     with file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise InputError(f"{kit}: neither a folder nor a file", hint="name KIT.tar.gz, or an unpacked kit")
         yield file
+
+
+def unreadable(kit: Path, err: OSError) -> RunnerError:
+    """Why a kit cannot be read that the operator has named; that says nothing about the state folder."""
+    if isinstance(err, FileNotFoundError | NotADirectoryError):
+        return NotFoundError(f"{kit}: no such kit", hint="check the path")
+    return InputError(f"{kit}: cannot be read: {err.strerror}", hint="check the path and its permissions; nothing was activated")
 
 
 def copy_tarball(source: io.FileIO, incoming: Held) -> str:
@@ -74,7 +79,7 @@ def copy_folder(source: str, target: Held) -> None:
     except core_reader.Refused as err:
         raise core.refused(err) from err
     except OSError as err:
-        raise refused("the kit", err) from err
+        raise unreadable(Path(source), err) from err
     with told(target.told_as), Tree(target) as tree:
         for name, info in sorted(found.files.items()):
             with tree.create(name, 0o755 if info.st_mode & stat.S_IXUSR else 0o644) as file:
@@ -88,7 +93,7 @@ def copy_file(found: Any, name: str, size: int, file: io.FileIO) -> None:
     try:
         source = found.open(name)
     except OSError as err:
-        raise moved(name) if err.errno is None else refused(name, err) from err
+        raise moved(name) if err.errno is None else unreadable(Path(name), err) from err
     with source:
         copied = sum(write_counted(file, piece) for piece in pieces(source, size + 1))
     if copied != size:
