@@ -181,6 +181,9 @@ def test_a_rotation_that_was_cut_off_lets_nothing_be_judged_by_the_old_policy_an
     other = ruled.copy(ruled.folder.with_name("other"))
     options = Options(kit=kit, environment={"LNM_STATE_DIR": str(ruled.state)})
 
+    status = trust.run(dataclasses.replace(options, subcommand="status"))
+    assert "a rotation was cut off" in "\n".join(status.lines)
+    assert "by hand" not in "\n".join(status.lines)
     for command in (kit_verify, kit_import):
         with pytest.raises(StateError, match="a rotation was cut off"):
             command.run(options)
@@ -195,6 +198,22 @@ def test_a_rotation_that_was_cut_off_lets_nothing_be_judged_by_the_old_policy_an
     )
     assert trust.run(again).data["mended"] == ["the policy of version 2 was put in its place"]
     assert [version(machine) for machine in (ruled, other)] == [2, 2]
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_policy_that_was_set_back_is_not_made_good_without_a_word(ruled: Machine, *, is_deleted: bool) -> None:
+    first = (ruled.state / policy.FILE).read_bytes()
+    rotate(ruled, offered(ruled.folder, next_root(ROOT_A, ROOT_B)), ROOT_A, ROOT_B)
+    options = Options(subcommand="recover", environment={"LNM_STATE_DIR": str(ruled.state)})
+    assert trust.run(options).data["warnings"] == []
+    (ruled.state / policy.FILE).write_bytes(first)
+    if is_deleted:
+        (ruled.state / policy.FILE).unlink()
+
+    (warning,) = trust.run(options).data["warnings"]
+    assert warning.startswith("the policy of version 2 was installed here, and ")
+    done = trust.run(dataclasses.replace(options, execute=True, force_reason=REASON))
+    assert f"warning: {warning}" in done.lines
 
 
 def test_the_trusted_root_goes_with_its_policy(ruled: Machine) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from lnm_runner.commands import Result
 from lnm_runner.commands.kit_import import head
 from lnm_runner.errors import InputError, NotFoundError, RunnerError, StateError
-from lnm_runner.kit import defects, mending, recovery, rotation, state, store
+from lnm_runner.kit import defects, in_place, mending, recovery, rotation, state, store
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit.policy import Policy
 from lnm_runner.kit.standing import by_number
@@ -32,10 +32,11 @@ def status(options: Options) -> Result:
     """How things stand; exit code 7 where the state folder is not as it was left."""
     seen = state.look(options.state_folder)
     now, wrong = seen.standing, list(defects.defects(seen))
-    policy, trouble = in_place(options, seen.policy)
+    policy, trouble = the_one_there(options, seen.policy)
     marks = [*([now.highest] if now.highest else []), *([policy.minimum_version] if policy else [])]
     mark, clock = max(marks, key=by_number, default=""), store.backwards(now.newest)
-    active, warnings = seen.active_kit, [one for one in (clock, trouble) if one]
+    half_way = in_place.CUT_OFF if defects.is_half_way(seen) else ""
+    active, warnings = seen.active_kit, [one for one in (clock, trouble, half_way) if one]
     data = {
         "policy": policy_json(policy, seen.policy == now.policy) if policy else None,
         "active": {"version": active.version, "rootHash": active.root_hash, "folder": active.name} if active else None,
@@ -46,7 +47,7 @@ def status(options: Options) -> Result:
         "warnings": warnings,
     }
     lines = [
-        *policy_lines(policy, is_installed=seen.policy == now.policy, trouble=trouble),
+        *policy_lines(policy, is_installed=bool(half_way) or seen.policy == now.policy, trouble=trouble),
         f"active kit: {active.name}" if active else "active kit: none",
         f"highest version that was active: {now.highest or 'none'}; nothing older than {mark or 'that'} is let in",
         head(seen.journal),
@@ -57,7 +58,7 @@ def status(options: Options) -> Result:
     return Result(data, lines, StateError.exit_code if wrong else 0)
 
 
-def in_place(options: Options, found: str) -> tuple[Policy | None, str]:
+def the_one_there(options: Options, found: str) -> tuple[Policy | None, str]:
     """The policy of the state folder, None where there is none, and why it cannot be used."""
     if not found:
         return None, ""
@@ -183,6 +184,7 @@ def recover(options: Options) -> Result:
         "highest": saved.highest,
         "active": saved.active,
         "policy": saved.policy,
+        "warnings": saved.warnings(),
         "journal": {"count": len(seen.journal.entries), "head": seen.journal.head},
     }
     said = {
@@ -195,6 +197,7 @@ def recover(options: Options) -> Result:
         f"highest version that is named anywhere: {saved.highest or 'none'}; nothing older is let in unless it is forced",
         f"active kit: {saved.active[:16] or 'none; import one: lnm kit import'}",
         f"policy: {f'sha256 {saved.policy}: compare it with what its author told you' if saved.policy else NO_POLICY}",
+        *(f"warning: {warning}" for warning in saved.warnings()),
         said[outcome],
         head(seen.journal),
     ]

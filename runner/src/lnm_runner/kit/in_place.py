@@ -22,7 +22,8 @@ HINT: Final = (
     "who has written into the state folder? lnm trust status tells more. Put the right policy back, or name it: --policy FILE; "
     "or lnm trust recover --force-reason WHY --execute"
 )
-UNFINISHED: Final = "the same lnm trust rotate … --execute once more finishes it"
+CUT_OFF: Final = "a rotation was cut off, and the policy that counts now is not in its place yet"
+UNFINISHED: Final = "the same lnm trust rotate … --execute once more finishes it, and so does any lnm kit import … --execute"
 
 
 def check(folder: Path) -> None:
@@ -34,8 +35,7 @@ def check(folder: Path) -> None:
         return
     seen = state.look(folder)
     if defects.is_half_way(seen):
-        what = f"{trust_policy.FILE}: a rotation was cut off, and the policy that counts now is not in its place yet"
-        raise StateError(what, hint=UNFINISHED)
+        raise StateError(f"{trust_policy.FILE}: {CUT_OFF}", hint=UNFINISHED)
     found = list(wrong(seen))
     if found:
         raise gathered([StateError(f"no policy can be followed: {defect}", hint=HINT) for defect in found])

@@ -23,6 +23,7 @@ from lnm_runner.kit import defects, journal, state
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit.admission import check_reason
 from lnm_runner.kit.held import Held
+from lnm_runner.kit.policy import Policy
 from lnm_runner.kit.standing import Known, Standing, by_number, folder_name
 from lnm_runner.kit.state import Seen
 from lnm_runner.kit.store import Store, held
@@ -45,10 +46,24 @@ class Saved:
     """The rootHash of the kit that stays active; empty where none does."""
     policy: str
     """SHA-256 of the policy that lies there; empty where none does."""
+    policy_version: int
+    """Its version; 0 where none lies there, or one that cannot be read."""
+    installed: int
+    """The highest version of a policy that was installed here, as far as any journal tells; 0 where none was."""
+
+    def warnings(self) -> list[str]:
+        """What a new journal would make good without a word: a policy that was set back, or taken away."""
+        if self.policy_version >= self.installed:
+            return []
+        there = f"version {self.policy_version} lies there" if self.policy_version else "none lies there that can be read"
+        return [
+            f"the policy of version {self.installed} was installed here, and {there}: get it from its author before you go on"
+        ]
 
 
-def saved(seen: Seen, lines: list[Any], minimum: str) -> Saved:
-    """What can be saved: `lines` are those of broken journals that are JSON objects, `minimum` that of the policy."""
+def saved(seen: Seen, lines: list[Any], policy: Policy | None) -> Saved:
+    """What can be saved: `lines` are those of broken journals that are JSON objects, `policy` is the one that lies there."""
+    minimum = policy.minimum_version if policy else ""
     receipts = [found for data in seen.receipts.values() if (found := state.read_form(data, state.RECEIPT_FORM))]
     facts = [line["facts"] for line in lines if isinstance(line.get("facts"), dict)]
     kits = {known.root_hash: known for known in (*known_kits([*facts, *receipts]), *seen.standing.kits.values())}
@@ -68,6 +83,8 @@ def saved(seen: Seen, lines: list[Any], minimum: str) -> Saved:
         reasons=frozenset({*now.reasons, *used(facts)}),
         active=active.root_hash if active is not None and is_highest and is_known else "",
         policy=seen.policy,
+        policy_version=policy.version if policy else 0,
+        installed=max([now.policy_version, *policy_versions(facts)]),
     )
 
 
@@ -77,6 +94,14 @@ def versions(facts: list[Any]) -> Iterator[str]:
         for text in (one.get("version"), one.get("highest")):
             if isinstance(text, str) and re.fullmatch(journal.VERSION, text):
                 yield text
+
+
+def policy_versions(facts: list[Any]) -> Iterator[int]:
+    """The versions of policies that are named."""
+    for one in facts:
+        version = one.get("version")
+        if type(version) is int and version <= trust_policy.MOST_VERSIONS:
+            yield version
 
 
 def known_kits(facts: list[Any]) -> Iterator[Known]:
@@ -121,15 +146,15 @@ def look(path: Path) -> tuple[Seen, Saved]:
     for found in (path / state.TRUST / state.JOURNAL, *(path / state.TRUST).glob(KEPT.format("*"))):
         with contextlib.suppress(OSError):
             lines += readable(found.read_bytes())
-    return seen, saved(seen, lines, minimum_version(path))
+    return seen, saved(seen, lines, policy_there(path))
 
 
-def minimum_version(path: Path) -> str:
-    """That of the policy that lies there; empty where there is none, or one that cannot be read."""
+def policy_there(path: Path) -> Policy | None:
+    """The policy that lies there; None where there is none, or one that cannot be read."""
     try:
-        return trust_policy.read(path / trust_policy.FILE).minimum_version
+        return trust_policy.read(path / trust_policy.FILE)
     except RunnerError:
-        return ""
+        return None
 
 
 def recover(path: Path, reason: str) -> Saved:
