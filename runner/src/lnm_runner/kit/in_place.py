@@ -8,6 +8,7 @@ never any». An operator who knows better names a policy by --policy.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 from lnm_runner.errors import StateError, gathered
 from lnm_runner.kit import defects, state
 from lnm_runner.kit import policy as trust_policy
+from lnm_runner.kit.held import state_folder
 from lnm_runner.kit.state import Seen
 
 HINT: Final = (
@@ -31,7 +33,11 @@ def check(folder: Path) -> None:
 
     InputError where the folder cannot be read, or anybody may write into it.
     """
-    if not any(os.path.lexists(folder / name) for name in (trust_policy.FILE, state.TRUST, state.KITS)):
+    there = [name for name in (trust_policy.FILE, state.TRUST, state.KITS) if os.path.lexists(folder / name)]
+    if there == [trust_policy.FILE]:  # put there by hand, perhaps as a link; nothing is known of it
+        with state_folder(folder, make=False) or contextlib.nullcontext():
+            return
+    if not there:
         return
     seen = state.look(folder)
     if defects.is_half_way(seen):
