@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -283,6 +285,22 @@ def test_recovery_needs_a_reason_that_was_never_used_and_keeps_the_broken_journa
         recovery.recover(used.state, REASON)
     recovery.recover(used.state, f"{REASON}, once more")
     assert state.look(used.state).standing.highest == "2026.9.3"
+
+
+def test_a_recovery_waits_for_no_pipe_and_reads_through_no_link(used: Machine) -> None:
+    written(used, *lines(used)[:-1])
+    os.mkfifo(used.state / "trust/journal.broken-1.jsonl")
+    elsewhere = used.folder / "elsewhere"
+    elsewhere.write_bytes(used.journal.read_bytes().replace(b"2026.9.3", b"9999.9.9"))
+    (used.state / "trust/journal.broken-2.jsonl").symlink_to(elsewhere)
+
+    found: list[recovery.Saved] = []
+    thread = threading.Thread(target=lambda: found.append(recovery.recover(used.state, REASON)), daemon=True)
+    thread.start()
+    thread.join(30)
+
+    assert [saved.highest for saved in found] == ["2026.9.3"]
+    assert (used.state / "trust/journal.broken-3.jsonl").is_file()
 
 
 def test_a_kit_that_was_active_while_a_newer_one_is_known_does_not_stay_so(used: Machine) -> None:

@@ -9,6 +9,7 @@ compared.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import itertools
 import json
 import re
@@ -22,7 +23,7 @@ from lnm_runner.errors import RunnerError
 from lnm_runner.kit import defects, journal, state
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit.admission import check_reason
-from lnm_runner.kit.held import Held
+from lnm_runner.kit.held import Held, state_folder
 from lnm_runner.kit.policy import Policy
 from lnm_runner.kit.standing import Known, Standing, by_number, folder_name
 from lnm_runner.kit.state import Seen
@@ -142,11 +143,21 @@ def look(path: Path) -> tuple[Seen, Saved]:
 
     Raises: RunnerError where the folder cannot be read.
     """
-    seen, lines = state.look(path), []
-    for found in (path / state.TRUST / state.JOURNAL, *(path / state.TRUST).glob(KEPT.format("*"))):
-        with contextlib.suppress(OSError):
-            lines += readable(found.read_bytes())
-    return seen, saved(seen, lines, policy_there(path))
+    seen = state.look(path)
+    return seen, saved(seen, [line for data in journals(path) for line in readable(data)], policy_there(path))
+
+
+def journals(path: Path) -> Iterator[bytes]:
+    """The journal, and those that were kept; what is no file of ours (a link, a pipe, one without an end) is left out."""
+    with contextlib.ExitStack() as stack:
+        root = state_folder(path, make=False)
+        trust = stack.enter_context(root).folder(state.TRUST) if root else None
+        if trust is None:
+            return
+        for name in stack.enter_context(trust).names():
+            if name == state.JOURNAL or fnmatch.fnmatch(name, KEPT.format("*")):
+                with contextlib.suppress(RunnerError):
+                    yield trust.read(name, journal.LARGEST) or b""
 
 
 def policy_there(path: Path) -> Policy | None:
