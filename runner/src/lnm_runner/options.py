@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lnm_runner.errors import InputError
-from lnm_runner.kit import Trust, active
+from lnm_runner.errors import InputError, StateError
+from lnm_runner.kit import Trust, active, state
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
@@ -124,12 +124,24 @@ class Options:
         try:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):
+            self.check_none_was_installed()
             return None
         except OSError as err:
             raise InputError(
                 f"{path}: cannot be looked at: {err.strerror}", hint="let LNM_STATE_DIR name your own folder"
             ) from err
         return path
+
+    def check_none_was_installed(self) -> None:
+        """Believes that the state folder has no policy where its journal knows of none.
+
+        Raises: StateError where one was, and is gone: the weaker mode is not reached by removing a file.
+        """
+        if state.look(self.state_folder).standing.policy:
+            raise StateError(
+                f"{self.state_folder / trust_policy.FILE}: is gone, and the journal says that a policy was installed",
+                hint="lnm trust status tells more; put the policy back, or name one with --policy",
+            )
 
     @property
     def kit_path(self) -> Path:

@@ -1,7 +1,7 @@
 """trust-policy.toml: whom a site trusts with a kit, and what it demands of one. Reading it; judgement.py judges by it.
 
-The form is told in docs/trust.md. A policy is the site's own and comes another way than the kit; nothing in a kit changes what is
-demanded. Every defect of a file is told at once, with its TOML path, and nothing of a file with a defect is used (exit 2). Text
+The form is told in runbook/trust.md. A policy is the site's own and comes another way than the kit; nothing in a kit changes what
+is demanded. Every defect of a file is told at once, with its TOML path, and nothing of a file with a defect is used (exit 2). Text
 that TOML refuses, keys that stand twice in it among that, is told with TOML's line.
 """
 
