@@ -511,7 +511,7 @@ def task_verdict() -> dict[str, Any]:
 def task_identity() -> dict[str, Any]:
     """Asks for the identity that signs (LNM_SIGN=keyless) before anything is built."""
     wanted = SIGNER is not None and not SIGNER.is_development and not all(row.target.exists() for row in KEYLESS_ROWS)
-    return {"actions": [(keyless.require_identity,)] if wanted else None}
+    return {"actions": [(keyless.require_identity,)] if wanted else None, "uptodate": [not wanted]}
 
 
 def task_bundle() -> dict[str, Any]:

@@ -249,7 +249,7 @@ def openssl(*arguments: str | Path) -> bytes:
 
 
 def test_signatures_of_openssl_rotate_a_policy(program: Path, kit: Kit, ruled: Machine) -> None:
-    """The commands of docs/import.md."""
+    """The commands of runbook/import.md."""
     path = offered(ruled.folder, next_root(ROOT_A, ROOT_B))
     lnm = Lnm(program, kit, {"LNM_STATE_DIR": str(ruled.state)})
     signatures: list[str | Path] = []

@@ -361,3 +361,14 @@ def test_the_commands_tell_of_a_broken_state_and_mend_it(program: Path, kit: Kit
 
     assert lnm("trust", "recover", "--force-reason", REASON, "--execute", "--json").json["outcome"] == "recovered"
     assert "2026.9.4" in lnm("kit", "import", path, "--execute").stdout
+
+
+def test_a_policy_that_was_removed_does_not_lead_to_the_weaker_mode(program: Path, kit: Kit, used: Machine) -> None:
+    lnm = Lnm(program, kit, {"LNM_STATE_DIR": str(used.state)})
+    path = used.tarball("2026.9.4")
+    policy = used.state / "trust-policy.toml"
+    kept = policy.rename(used.folder / "kept.toml")
+
+    assert "trust-policy.toml: is gone, and the journal knows the policy" in lnm("kit", "verify", path, wanted=7).stderr
+    assert "trust-policy.toml: is gone" in lnm("trust", "status", "--json", wanted=7).json["defects"][0]
+    lnm("kit", "verify", path, "--policy", kept)
