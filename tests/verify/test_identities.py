@@ -126,6 +126,15 @@ def _without_state(place: Path) -> Trusted:
     return Trusted()
 
 
+def test_a_kit_from_which_the_identity_was_taken_away_fails_whoever_asked_for_one(place: Path) -> None:
+    """Row C8: the kit's own word for its trust does not free it."""
+    for name in KEYLESS:
+        (place / "dev" / f"concelier-lnm-{VERSION}" / name).unlink()
+
+    for trusted in (right(place), Trusted(None, instance.IDENTITY)):
+        assert states(looked(place, "dev", trusted)) == [(FAILED, 5), (FAILED, 5)]
+
+
 @pytest.mark.parametrize(
     ("kit", "trusted"),
     [
