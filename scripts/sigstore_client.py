@@ -47,10 +47,18 @@ def explained(what: str, *secrets: str) -> Iterator[None]:
         raise
     except Exception as err:  # noqa: BLE001 - sigstore, tuf, requests, urllib3 and pydantic share no family, and some raise ValueError
         words = " ".join(f"{type(err).__name__}: {str(err) or err.__cause__ or 'no reason given'}".split())
-        for secret in (*secrets, *(os.environ.get(name, "") for name in CREDENTIALS)):
+        for secret in (*secrets, *secrets_around()):
             for piece in secret.split():  # a line end in it, which no header may have, is told in another way
                 words = words.replace(piece, "…")
         raise ToolError(f"{what}: {words[:LONGEST_WORDS]}", hint=TRY_AGAIN) from None  # a cause could tell the token
+
+
+def secrets_around() -> Iterator[str]:
+    """What the environment has that is nobody's business: the job's credentials, and user and password of its proxies."""
+    from urllib.request import getproxies
+
+    yield from (os.environ.get(name, "") for name in CREDENTIALS)
+    yield from (proxy.rpartition("@")[0].rpartition("//")[2] for proxy in getproxies().values())
 
 
 def ambient_token() -> str:

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from sigstore.models import ClientTrustConfig
+from sigstore.sign import SigningContext
 
 from scripts import keyless, sigstore_client
 from scripts.errors import InputError, ToolError
@@ -233,6 +235,22 @@ def test_the_credential_of_a_ci_job_is_in_no_error(end: str, monkeypatch: pytest
         server.shutdown()
 
     assert "bearer" in str(caught.value)  # it was there to be told
+    assert "planted" not in str(caught.value)
+
+
+def test_the_password_of_a_proxy_is_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row X6; the library repeats the whole address where its port is none."""
+    inst = instance.load(tmp_path / "instance")
+    monkeypatch.setenv("http_proxy", "http://user:planted@127.0.0.1:99999")
+    config = ClientTrustConfig.from_json(json.dumps(inst.trust_config("http://sigstore.invalid")))
+
+    with (
+        pytest.raises(ToolError, match=r"InvalidURL: .*//…@127\.0\.0\.1:99999") as caught,
+        sigstore_client.explained("signing"),
+        SigningContext.from_trust_config(config).signer(sigstore_client.identity(inst.token())),
+    ):
+        pass
+
     assert "planted" not in str(caught.value)
 
 
