@@ -113,13 +113,13 @@ def verifier_of(root: bytes) -> Verifier:
 
 
 def development() -> Judge | str:
-    """(2) The development instance of whoever runs this, where there is one."""
-    from scripts.sigstore_instance import instance
+    """(2) The development instance of whoever runs this, where there is one; none is made here."""
+    from scripts.sigstore_instance import folder, instance
 
-    folder = instance_folder()
-    if not folder.is_dir():
+    place = instance_folder()
+    if not (place / folder.KEYS).is_file():
         return f"is not judged: there is no development instance here; {WANTED}"
-    root = json.dumps(instance.load(folder).trusted_root()).encode("ascii")
+    root = json.dumps(instance.load(place).trusted_root()).encode("ascii")
     return Judge(verifier_of(root), root, instance.IDENTITY, instance.ISSUER, DEVELOPMENT_ONLY)
 
 
