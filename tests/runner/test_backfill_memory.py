@@ -14,7 +14,7 @@ import pytest
 
 from tests.runner.backfills import RAW_KEYS, Ready, osv, raw
 from tests.runner.fixtures import Site
-from tests.runner.installed import Lnm
+from tests.runner.installed import TIMEOUT_S, Lnm
 from tests.runner.wheel import module
 
 HOLDING = Path(__file__).with_name("holding.py")
@@ -51,7 +51,8 @@ def test_what_a_worker_holds_does_not_grow_with_its_documents(lnm: Lnm, site: Si
     python, script = lnm.program.with_name("python"), (str(HOLDING), str(notes), str(PARTITION))
     arguments = ("backfill", "--execute", "--json", "--workers", "1", "--kit", str(lnm.kit.folder))
     environment = {**lnm.environment, **ready.variables("backfiller"), "LNM_LEASE_SECONDS": "60"}  # tracing makes it slow
-    done = subprocess.run([str(python), *script, *arguments], env=environment, capture_output=True, text=True, check=False)
+    command = [str(python), *script, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=3 * TIMEOUT_S)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["outputs"]["advisory_linksets"] == DOCUMENTS

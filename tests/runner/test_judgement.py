@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,7 @@ def test_every_reason_is_told_and_a_signature_decides_the_exit_code(place: Path)
     ids=["ten_years_early", "ten_years_late", "five_minutes_early", "a_day_early", "more_than_a_day_early", "last", "too_late"],
 )
 def test_a_wrong_clock_can_refuse_a_kit(place: Path, clock: dt.timedelta, *, is_refused: bool) -> None:
+    """T3, T5."""
     if is_refused:
         assert refusals(forge.kit(MAIN), place, made(BUILDER), MADE + clock) == ["age"]
     else:
@@ -309,3 +312,36 @@ def test_a_signer_out_of_his_time_refuses_the_kit_although_others_are_enough(pla
     with pytest.raises(SignatureError, match=words) as caught:
         seen(kit, place, policy, MADE + 9 * DAY)
     assert caught.value.facts == {"rule": "validity", "signer": "Storage team"}
+
+
+# ---- builder and source: C14
+
+BUILDER_ID = forge.provenance()["runDetails"]["builder"]["id"]
+
+
+@pytest.mark.parametrize(
+    ("builder", "clean", "rules"),
+    [
+        (BUILDER_ID, "false", []),
+        (f"{BUILDER_ID}2", "false", ["builder"]),
+        (BUILDER_ID, "true", ["source"]),
+        ("x", "true", ["builder", "source"]),
+    ],
+)
+def test_another_builder_or_source_than_the_policy_wants_is_refused(
+    place: Path, builder: str, clean: str, rules: list[str]
+) -> None:
+    """The forge's kits come from no work tree."""
+    policy = made(BUILDER, f'[provenance]\nbuilders = ["{builder}"]\nclean-source = {clean}\n')
+
+    if rules:
+        assert refusals(forge.kit(MAIN), place, policy) == rules
+    else:
+        assert seen(forge.kit(MAIN), place, policy).counted()
+
+
+@pytest.mark.parametrize("predicate", [{}, {"runDetails": []}, {"runDetails": {"builder": {"id": 7}}}])
+def test_provenance_that_names_no_builder_has_none(predicate: object) -> None:
+    dsse = {"payload": base64.b64encode(json.dumps({"predicate": predicate}).encode()).decode()}
+
+    assert judgement.builder_of(json.dumps(dsse).encode()) == ""

@@ -167,7 +167,7 @@ def test_the_example_in_the_kit_is_a_policy_once_its_blanks_are_filled() -> None
 
 
 def test_the_example_and_the_page_name_every_member() -> None:
-    for page in (EXAMPLE, ROOT / "docs/trust.md"):
+    for page in (EXAMPLE, ROOT / "bundle-layout/runbook/trust.md"):
         words = page.read_text()
         members = re.findall(r'table\.[a-z]+\(\s*"([a-z-]+)"', "".join(inspect.getsource(read) for read in READERS))
         assert len(members) > 20

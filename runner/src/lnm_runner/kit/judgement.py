@@ -6,7 +6,9 @@ The clock of a host may be wrong, so it can refuse a kit and never gets one acce
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +16,9 @@ from typing import Final
 from lnm_runner.errors import RunnerError, SignatureError, TrustRootError, VersionError
 from lnm_runner.kit.core import PublicKey, Report
 from lnm_runner.kit.policy import ALGORITHMS, BUILDER, COUNTED, Policy, Signer
+from lnm_runner.kit.toml_table import shown
 
+PROVENANCE: Final = "attestations/slsa-provenance.dsse.json"
 FUTURE: Final = dt.timedelta(days=1)
 """A builder's clock and a site's may differ by so much."""
 SOON: Final = dt.timedelta(days=30)
@@ -44,6 +48,7 @@ def judge(policy: Policy, report: Report, identities: Sequence[Identity], now: d
         *signers_out_of_time(policy, report, identities, now),
         *algorithms_refused(policy, report, identities),
         *kinds_refused(policy, report),
+        *provenance_refused(policy, report),
         *times_refused(policy, report, now),
     ]
 
@@ -164,6 +169,34 @@ def kinds_refused(policy: Policy, report: Report) -> Iterator[RunnerError]:
             hint="fetch a kit that the publisher released",
             facts={"rule": "trust", "found": manifest.trust},
         )
+
+
+def provenance_refused(policy: Policy, report: Report) -> Iterator[RunnerError]:
+    """The builder that the provenance names is one of the policy's, and the source was a clean commit where that is wanted."""
+    if policy.provenance is None:
+        return
+    builder, allowed = builder_of(report.signed[PROVENANCE]), ", ".join(sorted(policy.provenance.builders))
+    if builder not in policy.provenance.builders:
+        yield SignatureError(
+            f"the provenance names the builder {shown(builder)}; the policy allows {allowed}",
+            hint=ASK,
+            facts={"rule": "builder", "found": builder},
+        )
+    if policy.provenance.is_source_clean and report.manifest.state != "clean":
+        yield SignatureError(
+            f"the kit's source is {report.manifest.state}; the policy wants a clean commit",
+            hint="fetch a kit that the publisher built from a commit",
+            facts={"rule": "source", "found": report.manifest.state},
+        )
+
+
+def builder_of(dsse: bytes) -> str:
+    """The builder's id in SLSA provenance v1 (`runDetails.builder.id`) whose signature was verified; empty where it has none."""
+    try:
+        found = json.loads(base64.b64decode(json.loads(dsse)["payload"]))["predicate"]["runDetails"]["builder"]["id"]
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return found if isinstance(found, str) else ""
 
 
 def times_refused(policy: Policy, report: Report, now: dt.datetime) -> Iterator[RunnerError]:

@@ -1,7 +1,7 @@
 """trust-policy.toml: whom a site trusts with a kit, and what it demands of one. Reading it; judgement.py judges by it.
 
-The form is told in docs/trust.md. A policy is the site's own and comes another way than the kit; nothing in a kit changes what is
-demanded. Every defect of a file is told at once, with its TOML path, and nothing of a file with a defect is used (exit 2). Text
+The form is told in runbook/trust.md. A policy is the site's own and comes another way than the kit; nothing in a kit changes what
+is demanded. Every defect of a file is told at once, with its TOML path, and nothing of it is used where it has one (exit 2). Text
 that TOML refuses, keys that stand twice in it among that, is told with TOML's line.
 """
 
@@ -76,6 +76,14 @@ class TrustedRoot:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """What the kit's SLSA provenance must say: one of these builder ids; and whether its source must be a clean commit."""
+
+    builders: frozenset[str]
+    is_source_clean: bool
+
+
+@dataclass(frozen=True)
 class RootKey:
     """A key that may change this policy."""
 
@@ -113,6 +121,7 @@ class Policy:
     path: Path | None = None
     expires: dt.date | None = None
     """The last day, in UTC, on which the policy is to be followed; None: for ever."""
+    provenance: Provenance | None = None
 
     @property
     def names_identities(self) -> bool:
@@ -179,6 +188,7 @@ def policy_of(table: Table, sha256: str) -> Policy:
         root=root_of(table.table("root")) if table.has("root") else None,
         sha256=sha256,
         expires=table.date("expires"),
+        provenance=provenance_of(table.table("provenance")) if table.has("provenance") else None,
     )
     table.close()
     return policy
@@ -239,6 +249,13 @@ def trusted_root_of(table: Table) -> TrustedRoot:
     sha256 = table.text("sha256", "[0-9a-f]{64}", "64 hex digits")
     table.close()
     return TrustedRoot(file, sha256)
+
+
+def provenance_of(table: Table) -> Provenance:
+    """[provenance]."""
+    provenance = Provenance(table.texts("builders", URL, "a list of builder ids"), table.flag("clean-source"))
+    table.close()
+    return provenance
 
 
 def root_of(table: Table) -> Root:

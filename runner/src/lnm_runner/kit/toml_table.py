@@ -91,6 +91,15 @@ class Table:
             self.wrong(name, f"is {shown(found)}, wanted {wanted}")
         return frozenset()
 
+    def texts(self, name: str, pattern: str, wanted: str) -> frozenset[str]:
+        """A list of texts of a form, one at least; empty where it is wrong."""
+        found = self.value(name, wanted)
+        if isinstance(found, list) and found and all(isinstance(text, str) and re.fullmatch(pattern, text) for text in found):
+            return frozenset(found)
+        if name in self.members:
+            self.wrong(name, f"is {shown(found)}, wanted {wanted}")
+        return frozenset()
+
     def table(self, name: str) -> Table:
         """A table in this one."""
         self.taken.add(name)
