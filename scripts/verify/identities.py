@@ -7,6 +7,9 @@ not judged, and fails. (3) Certificate, log entry and signature of both files ve
 of the other is manifest.json; (5) cosign, where it is on the PATH, accepts them by the same root. Their form is for the
 single-file verifiers (kits.py).
 
+It is the word of sigstore-python and cosign. What these do not see (tests/keyless/bundle_lies.py: BEYOND), such as two
+names in a certificate, `lnm kit verify` looks at beside them: it decides at a site, and this stage does not stand in for it.
+
 sigstore is imported where there is something to verify, as that takes seconds.
 """
 
