@@ -509,7 +509,10 @@ def task_verdict() -> dict[str, Any]:
 
 
 def task_identity() -> dict[str, Any]:
-    """Asks for the identity that signs (LNM_SIGN=keyless) before anything is built."""
+    """Asks for the identity that signs (LNM_SIGN=keyless) before anything is built, where it has not signed yet.
+
+    Whether what it has signed is still current nobody knows so early; a build that must sign again asks when it comes to that.
+    """
     wanted = SIGNER is not None and not SIGNER.is_development and not all(row.target.exists() for row in KEYLESS_ROWS)
     return {"actions": [(keyless.require_identity,)] if wanted else None, "uptodate": [not wanted]}
 

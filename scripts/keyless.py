@@ -67,7 +67,7 @@ def trust(key: KeySource, signer: Signer | None) -> str:
 
 
 def require_identity() -> TaskFailed | None:
-    """Asks for an identity before anything is built, so that a build without one does not fail at its end."""
+    """Asks for an identity before anything is built, so that a first build without one does not fail at its end."""
     try:
         sigstore_client.ambient_token()
     except KitError as err:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ISSUER = "1.3.6.1.4.1.57264.1.1"  # of a certificate: its issuer of identities, as plain text (Fulcio, docs/oid-info.md)
 LOG_VERSION = 1  # Rekor: what every client of today can verify
 IN_TOTO = "application/vnd.in-toto+json"
+CREDENTIALS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SIGSTORE_ID_TOKEN")  # what GitHub and GitLab let a job prove itself by
 LONGEST_WORDS = 300  # characters of what a service or the library says of a failure
 NO_CREDENTIAL = (
     "run this in a CI job that may ask for an identity token (GitHub: permissions: id-token: write; GitLab: id_tokens: "
@@ -36,7 +37,7 @@ TRY_AGAIN = "look at the connection and at https://status.sigstore.dev, then: do
 
 @contextlib.contextmanager
 def explained(what: str, *secrets: str) -> Iterator[None]:
-    """Turns whatever a client of three services and its libraries can raise into one error, without the secrets.
+    """Turns whatever a client of three services and its libraries can raise into one error, free of these and the job's secrets.
 
     Raises: ToolError.
     """
@@ -46,9 +47,18 @@ def explained(what: str, *secrets: str) -> Iterator[None]:
         raise
     except Exception as err:  # noqa: BLE001 - sigstore, tuf, requests, urllib3 and pydantic share no family, and some raise ValueError
         words = " ".join(f"{type(err).__name__}: {str(err) or err.__cause__ or 'no reason given'}".split())
-        for secret in filter(None, secrets):
-            words = words.replace(secret, "…")
+        for secret in (*secrets, *secrets_around()):
+            for piece in secret.split():  # a line end in it, which no header may have, is told in another way
+                words = words.replace(piece, "…")
         raise ToolError(f"{what}: {words[:LONGEST_WORDS]}", hint=TRY_AGAIN) from None  # a cause could tell the token
+
+
+def secrets_around() -> Iterator[str]:
+    """What the environment has that is nobody's business: the job's credentials, and user and password of its proxies."""
+    from urllib.request import getproxies
+
+    yield from (os.environ.get(name, "") for name in CREDENTIALS)
+    yield from (proxy.rpartition("@")[0].rpartition("//")[2] for proxy in getproxies().values())
 
 
 def ambient_token() -> str:

@@ -112,8 +112,12 @@ def write(out: BinaryIO, *, lock: Path, filename: str, fetched: str, stores: tup
     """Fetches the wheel of that name, where no folder of `stores` has it (scripts/store.py).
 
     `fetched` is the hash that the lock had when the table was made.
+
+    Raises: InputError where it has that wheel no more; ChecksumError where it has another one; as `fetch`.
     """
-    wheel = next(wheel for wheel in read_lock(lock) if wheel.filename == filename)
+    wheel = next((wheel for wheel in read_lock(lock) if wheel.filename == filename), None)
+    if wheel is None:
+        raise InputError(f"{lock}: found no {filename}, which it had when the table was made", hint="the same command again")
     with files.scratch() as folder:
         path = store.find(stores, filename, fetched) or fetch([wheel], folder, lock) / filename
         files.verify_sha256(path, fetched, str(lock))

@@ -15,7 +15,7 @@ from typing import Any
 
 import rfc8785
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -97,7 +97,10 @@ def verify(certificate: x509.Certificate, signature: bytes, digest: bytes) -> No
 
     Raises: RefusedError.
     """
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise RefusedError("the certificate's key is none that can be read") from None
     if not isinstance(key, EllipticCurvePublicKey):
         raise RefusedError("the certificate's key is not an ECDSA key")
     try:

@@ -71,7 +71,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def said(title: str, check: Check, built: Built) -> list[Outcome]:
     """Runs a check and says what it found as it finds it.
 
-    Raises: nothing of a check: one that falls over is a failure of it.
+    Raises: nothing of a check but an interrupt: one that falls over, or would end the program, is a failure of it.
     """
     print(f"\n{title}", flush=True)
     found: list[Outcome] = []
@@ -79,7 +79,9 @@ def said(title: str, check: Check, built: Built) -> list[Outcome]:
         for outcome in check(built):
             print(f"  {outcome.line}", flush=True)
             found.append(outcome)
-    except Exception as err:  # noqa: BLE001 - whatever happens inside a check, it did not pass
+    except KeyboardInterrupt:
+        raise
+    except BaseException as err:  # noqa: BLE001 - whatever happens inside a check, it did not pass; a SystemExit would even be exit 0
         found.append(Outcome(FAILED, title, f"the check itself fell over: {type(err).__name__}: {err}", 1))
         print(f"  {found[-1].line}", flush=True)
     if not found:

@@ -1,10 +1,14 @@
 """Checks the identity signatures of a kit through sigstore-python, offline, with a trusted root that came from outside.
 
-(1) A kit without keyless files passes; it says so. (2) Whom to trust comes from the options alone: a trusted root, an identity
-and its issuer, all three. Without them a kit of trust `dev` is held against the development instance of this user, which proves
-that a build agrees with itself and nothing else; any other is not judged, and fails. (3) Certificate, log entry and signature of
-both files verify; (4) the one is over SHA256SUMS, the payload of the other is manifest.json; (5) cosign, where it is on the
-PATH, accepts them by the same root. Their form is for the single-file verifiers (kits.py).
+(1) A kit without keyless files passes where nobody named an identity and its trust is not `keyless`; it says so. (2) Whom to
+trust comes from the options alone: a trusted root, an identity and its issuer, all three. Without them a kit of trust `dev` is
+held against the development instance of this user, which proves that a build agrees with itself and nothing else; any other is
+not judged, and fails. (3) Certificate, log entry and signature of both files verify; (4) the one is over SHA256SUMS, the payload
+of the other is manifest.json; (5) cosign, where it is on the PATH, accepts them by the same root. Their form is for the
+single-file verifiers (kits.py).
+
+It is the word of sigstore-python and cosign. What these do not see (tests/keyless/bundle_lies.py: BEYOND), such as two
+names in a certificate, `lnm kit verify` looks at beside them: it decides at a site, and this stage does not stand in for it.
 
 sigstore is imported where there is something to verify, as that takes seconds.
 """
@@ -55,15 +59,16 @@ class Judge:
 
 
 def identities(built: Built) -> Iterator[Outcome]:
-    """Both keyless files, or that there is none."""
+    """(1) Both keyless files, or that there is none. Whoever names an identity wants its signature: a kit cannot do without."""
     there = [name for name in FILES if (built.kit / name).is_file()]
     trust = trust_of(built.kit / MANIFEST)
-    if not there and trust != "keyless":
+    if not there and trust != "keyless" and built.trusted == Trusted():
         yield ok(built.kit_name, f"no identity has signed it (trust {trust})")
         return
     for name in FILES:
         if name not in there:
-            yield failed(f"{built.kit_name}/{name}", "is not there", WRONG_SIGNATURE)
+            why = "trust is keyless" if trust == "keyless" else "an identity was asked for" if not there else "the other one is"
+            yield failed(f"{built.kit_name}/{name}", f"is not there, and {why}", WRONG_SIGNATURE)
     found = judge(built.trusted, trust)
     for name in there:
         subject = f"{built.kit_name}/{name}"
@@ -77,7 +82,8 @@ def identities(built: Built) -> Iterator[Outcome]:
 def trust_of(manifest: Path) -> str:
     """What the manifest says of its own signatures; the verifiers judge whether it is one."""
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        return str(json.loads(manifest.read_bytes())["predicate"]["trust"])
+        trust = json.loads(manifest.read_bytes())["predicate"]["trust"]
+        return trust if trust in ("dev", "key", "keyless") else "unknown"
     return "unknown"
 
 
@@ -110,13 +116,13 @@ def verifier_of(root: bytes) -> Verifier:
 
 
 def development() -> Judge | str:
-    """(2) The development instance of whoever runs this, where there is one."""
-    from scripts.sigstore_instance import instance
+    """(2) The development instance of whoever runs this, where there is one; none is made here."""
+    from scripts.sigstore_instance import folder, instance
 
-    folder = instance_folder()
-    if not folder.is_dir():
+    place = instance_folder()
+    if not (place / folder.KEYS).is_file():
         return f"is not judged: there is no development instance here; {WANTED}"
-    root = json.dumps(instance.load(folder).trusted_root()).encode("ascii")
+    root = json.dumps(instance.load(place).trusted_root()).encode("ascii")
     return Judge(verifier_of(root), root, instance.IDENTITY, instance.ISSUER, DEVELOPMENT_ONLY)
 
 

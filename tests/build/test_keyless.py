@@ -9,14 +9,18 @@ import re
 import shutil
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from sigstore.models import ClientTrustConfig
+from sigstore.sign import SigningContext
 
-from scripts import keyless
-from scripts.errors import InputError
+from scripts import keyless, sigstore_client
+from scripts.errors import InputError, ToolError
 from scripts.keyless import DEVELOPMENT, PUBLIC, Signer
 from scripts.keys import KeySource
 from scripts.repro import checkout, compare, workplace
@@ -203,6 +207,51 @@ def test_services_that_cannot_be_reached_leave_the_kit_as_it_was_and_the_token_u
     assert hits(tree.root, needles) == []
     assert not [needle for needle in needles if needle.decode() in said.text]
     assert tree.verify().code == 0
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A service that repeats, in refusing it, what it was sent."""
+
+    def do_GET(self) -> None:
+        data = self.headers["Authorization"].encode()
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize("end", ["", "\n"], ids=["repeated_by_the_service", "repeated_by_the_library"])
+def test_the_credential_of_a_ci_job_is_in_no_error(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with HTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", f"planted-credential{end}")
+        with pytest.raises(ToolError) as caught:
+            sigstore_client.ambient_token()
+        server.shutdown()
+
+    assert "bearer" in str(caught.value)  # it was there to be told
+    assert "planted" not in str(caught.value)
+
+
+def test_the_password_of_a_proxy_is_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row X6; the library repeats the whole address where its port is none."""
+    inst = instance.load(tmp_path / "instance")
+    monkeypatch.setenv("http_proxy", "http://user:planted@127.0.0.1:99999")
+    config = ClientTrustConfig.from_json(json.dumps(inst.trust_config("http://sigstore.invalid")))
+
+    with (
+        pytest.raises(ToolError, match=r"InvalidURL: .*//…@127\.0\.0\.1:99999") as caught,
+        sigstore_client.explained("signing"),
+        SigningContext.from_trust_config(config).signer(sigstore_client.identity(inst.token())),
+    ):
+        pass
+
+    assert "planted" not in str(caught.value)
 
 
 # ---- settings

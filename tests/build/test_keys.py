@@ -362,6 +362,8 @@ def test_naming_the_development_key_as_ones_own_is_still_trust_dev(tmp_path: Pat
     assert keys.source(named).is_development
     (tmp_path / "link").symlink_to(path.development_path())
     assert keys.source({**named, "LNM_SIGNING_KEY": str(tmp_path / "link")}).is_development
+    (tmp_path / "copy.pem").write_bytes(path.development_path().read_bytes())
+    assert keys.source({**named, "LNM_SIGNING_KEY": str(tmp_path / "copy.pem")}).is_development
 
 
 # ---- the public half

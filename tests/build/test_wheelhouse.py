@@ -169,6 +169,9 @@ def test_a_lock_that_changed_since_the_table_was_made_is_refused(index: Path, tm
     lock = lock_of(tmp_path, f"{wheel.sha256}  {PURE}\n")
     with pytest.raises(ChecksumError, match="sha256 is "):
         wheelhouse.write(io.BytesIO(), lock=lock, filename=PURE, fetched=A)
+    lock.write_text(f"{A}  other-1-py3-none-any.whl\n")
+    with pytest.raises(InputError, match=f"found no {PURE}"):
+        wheelhouse.write(io.BytesIO(), lock=lock, filename=PURE, fetched=wheel.sha256)
 
 
 def test_the_requirements_file_of_the_kit_is_what_pip_needs_to_install_it(index: Path, tmp_path: Path) -> None:

@@ -355,6 +355,13 @@ def ed25519_certificate() -> str:
     return canonical.b64(builder.sign(key, None).public_bytes(PEM))
 
 
+def without_a_point(inst: Instance) -> str:
+    """A certificate with something else in the place of its key."""
+    der = inst.keys.certificate.public_bytes(serialization.Encoding.DER)
+    body = base64.encodebytes(der.replace(b"\x03\x42\x00\x04", b"\x03\x42\x00\x05", 1))
+    return canonical.b64(b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n")
+
+
 Change = Callable[[dict[str, Any], dict[str, Any], Instance], object]
 FALSE_ENTRIES: dict[str, tuple[Change, str]] = {
     "blob of another digest": (lambda blob, _, __: put(blob, "spec.data.hash.value", "0" * 64), "does not verify"),
@@ -373,6 +380,10 @@ FALSE_ENTRIES: dict[str, tuple[Change, str]] = {
     "certificate of another kind": (
         lambda blob, _, __: put(blob, "spec.signature.publicKey.content", ed25519_certificate()),
         "not an ECDSA key",
+    ),
+    "certificate without a key": (
+        lambda blob, _, inst: put(blob, "spec.signature.publicKey.content", without_a_point(inst)),
+        "none that can be read",
     ),
     "another kind": (lambda blob, _, __: put(blob, "kind", "rekord"), "apiVersion, kind: wanted"),
     "kind that is no text": (lambda blob, _, __: put(blob, "kind", ["dsse"]), "kind: wanted text"),

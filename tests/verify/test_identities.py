@@ -126,16 +126,38 @@ def _without_state(place: Path) -> Trusted:
     return Trusted()
 
 
+def _with_an_empty_state(place: Path) -> Trusted:
+    shutil.rmtree(place / "state")
+    (place / "state/lnm-build/sigstore").mkdir(parents=True)
+    return Trusted()
+
+
+def test_the_check_makes_no_instance(place: Path) -> None:
+    looked(place, "dev", _with_an_empty_state(place))
+
+    assert list((place / "state/lnm-build/sigstore").iterdir()) == []
+
+
+def test_a_kit_from_which_the_identity_was_taken_away_fails_whoever_asked_for_one(place: Path) -> None:
+    """Row C8: the kit's own word for its trust does not free it."""
+    for name in KEYLESS:
+        (place / "dev" / f"concelier-lnm-{VERSION}" / name).unlink()
+
+    for trusted in (right(place), Trusted(None, instance.IDENTITY)):
+        assert states(looked(place, "dev", trusted)) == [(FAILED, 5), (FAILED, 5)]
+
+
 @pytest.mark.parametrize(
     ("kit", "trusted"),
     [
         ("keyless", lambda _: Trusted()),
         ("dev", _without_state),
+        ("dev", _with_an_empty_state),
         ("dev", lambda place: Trusted(root=place / "root.json")),
         ("dev", lambda place: Trusted(place / "root.json", instance.IDENTITY)),
         ("dev", lambda _: Trusted(None, instance.IDENTITY, instance.ISSUER)),
     ],
-    ids=["trust_keyless", "no_instance", "root_alone", "no_issuer", "no_root"],
+    ids=["trust_keyless", "no_instance", "empty_folder", "root_alone", "no_issuer", "no_root"],
 )
 def test_without_anybody_to_trust_nothing_is_judged_and_nothing_passes(
     place: Path, kit: str, trusted: Callable[[Path], Trusted]

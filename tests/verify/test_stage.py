@@ -23,6 +23,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from scripts.verify import __main__ as verify_stage
+from scripts.verify.outcome import FAILED, OK, Built, Outcome, ok
 from tests.build.conftest import built, wheels  # noqa: F401 - fixtures: a tree that was built once
 from tests.build.cosign_box import sealed
 from tests.build.trees import Said, Tree, traces
@@ -443,3 +445,21 @@ def test_a_bundle_of_another_build_is_found(two_builds: tuple[Kit, Kit]) -> None
     assert said.code == 6, said.text
     assert f"{kit.bundle('21-102').name}: differs from the kit: migrations/21-102/README.md" in said.err
     assert said.out.count("FAILED") == 1
+
+
+class PanicError(BaseException):
+    """As a panic in Rust comes out: no Exception."""
+
+
+@pytest.mark.parametrize(
+    "way_out", [SystemExit(0), PanicError("panic"), ValueError("x")], ids=lambda way_out: type(way_out).__name__
+)
+def test_a_check_that_would_end_the_program_has_failed(way_out: BaseException) -> None:
+    def leave(_: Built) -> Iterator[Outcome]:
+        yield ok("first", "passes")
+        raise way_out
+
+    found = verify_stage.said("a check", leave, Built(Path(), "1", Path(), Path()))
+
+    assert [outcome.state for outcome in found] == [OK, FAILED]
+    assert verify_stage.judge(found) == 1
