@@ -195,7 +195,7 @@ def builder_of(dsse: bytes) -> str:
     """The builder's id in SLSA provenance v1 (`runDetails.builder.id`) whose signature was verified; empty where it has none."""
     try:
         found = json.loads(base64.b64decode(json.loads(dsse)["payload"]))["predicate"]["runDetails"]["builder"]["id"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return ""
     return found if isinstance(found, str) else ""
 
