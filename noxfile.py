@@ -58,6 +58,13 @@ def tamper(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Breaks the code of the verifier and asks whether its tests notice (long); docs/mutation.md. Parts: `-- curves archive`."""
+    install(session, "mutation")
+    session.run("python", "-m", "tests.mutation", *session.posargs)
+
+
+@nox.session(default=False)
 def sharded(session: nox.Session) -> None:
     """21-101 on the sharded cluster that LNM_MONGOS names (the URI of a mongos); without it, on a stand-in for a mongos."""
     install(session, "test")

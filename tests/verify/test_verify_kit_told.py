@@ -162,12 +162,14 @@ def test_no_key_and_no_kit_are_told(tmp_path: Path) -> None:
     )
     assert called("--key", f"{key}/x", kit_path)[0] == 4
     assert called("--key", f"{key}", f"{key}/x")[0] == 4
-    assert f"{tmp_path}/long: more than 65536 bytes, wanted the publisher's public key" in called(
-        "--key", f"{tmp_path}/long", kit_path
-    )[2]
-    assert f"{tmp_path}: cannot be read (Is a directory), wanted the publisher's public key" in called(
-        "--key", str(tmp_path), kit_path
-    )[2]
+    assert (
+        f"{tmp_path}/long: more than 65536 bytes, wanted the publisher's public key"
+        in called("--key", f"{tmp_path}/long", kit_path)[2]
+    )
+    assert (
+        f"{tmp_path}: cannot be read (Is a directory), wanted the publisher's public key"
+        in called("--key", str(tmp_path), kit_path)[2]
+    )
     assert called("--key", f"{tmp_path}/full", kit_path)[0] == 4
 
 
