@@ -28,6 +28,7 @@ from scripts import (
     image,
     image_base,
     image_digest,
+    keyless,
     keys,
     layer,
     layout,
@@ -71,10 +72,11 @@ try:
     WHEELS, KEYLESS_WHEELS = wheelhouse.read_lock(), wheelhouse.read_lock(wheelhouse.KEYLESS_LOCK)
     BASES = image_base.choose(os.environ, image.PLATFORMS, RELEASE.channel)
     IS_LOCKED = image_base.is_locked(os.environ, RELEASE.channel)
+    KEY = keys.source(os.environ)
+    SIGNER = keyless.source(os.environ, KEY)
 except KitError as err:
     raise InvalidDodoFile(str(err)) from None
 
-KEY = keys.source(os.environ)
 EPOCH = RELEASE.epoch
 KIT_NAME = f"concelier-lnm-{RELEASE.version}"
 KIT = DIST / KIT_NAME
@@ -300,7 +302,7 @@ def statement_rows(base: image_base.Base) -> Iterator[Artefact]:
 
 IMAGE_STATEMENT_ROWS = tuple(row for base in PRESENT for row in statement_rows(base))
 ATTESTATIONS = (*KIT_STATEMENTS, *(row.targets[0] for row in IMAGE_STATEMENT_ROWS if row.index))
-KIT_ROWS = (
+SIGNED_ROWS = (
     *PAYLOAD_ROWS,
     *IMAGE_ROWS,
     KIT_SBOM,
@@ -350,7 +352,7 @@ KIT_ROWS = (
         {
             "base": KIT,
             "release": FACTS,
-            "trust": "dev" if KEY.is_development else "key",
+            "trust": keyless.trust(KEY, SIGNER),
             "absent": {image.name(base.platform): base.absent for base in BASES if base.absent},
         },
     ),
@@ -362,6 +364,30 @@ KIT_ROWS = (
         {"dsse": KIT / "manifest.dsse.json", "public": PUBLIC},
     ),
 )
+
+
+def keyless_rows(signer: keyless.Signer) -> Iterator[Artefact]:
+    """The rows of what an identity signs, beside the key; the name of the service is a setting, so another one signs again."""
+    for group, step, reads in (
+        ("signatures", keyless.write_blob, {"blob": SUMS}),
+        ("manifest", keyless.write_statement, {"statement": MANIFEST}),
+    ):
+        (signed,) = reads.values()
+        target = signed.with_name(f"{signed.name.removesuffix('.json')}.keyless.sigstore.json")
+        current = holds(partial(keyless.is_current, signer, target), "the Sigstore instance is another one")
+        yield Artefact(
+            group,
+            target,
+            step,
+            reads,
+            {"sigstore": signer.service},
+            {"signer": signer},
+            uptodate=(SBOMS_PASSED, current),
+        )
+
+
+KEYLESS_ROWS = () if SIGNER is None else tuple(keyless_rows(SIGNER))
+KIT_ROWS = (*SIGNED_ROWS, *KEYLESS_ROWS)
 TREE = tuple(sorted(path for row in KIT_ROWS for path in row.targets if path.is_relative_to(KIT)))
 
 # ---- the archives, and what stands beside each of them
@@ -482,7 +508,13 @@ def task_verdict() -> dict[str, Any]:
     return {"actions": [(verdict.remove, (KIT_TARBALL.target,))], "task_dep": ["tarball"], "uptodate": [current]}
 
 
+def task_identity() -> dict[str, Any]:
+    """Asks for the identity that signs (LNM_SIGN=keyless) before anything is built."""
+    wanted = SIGNER is not None and not SIGNER.is_development and not all(row.target.exists() for row in KEYLESS_ROWS)
+    return {"actions": [(keyless.require_identity,)] if wanted else None}
+
+
 def task_bundle() -> dict[str, Any]:
     """The signed offline kit and everything beside it (the default)."""
     every_reason = {"name": "verbosity", "short": "v", "type": int, "default": 1, "help": "2: every reason of everything made"}
-    return {"actions": None, "task_dep": ["prune", *GROUPS, "verdict"], "uptodate": [True], "params": [every_reason]}
+    return {"actions": None, "task_dep": ["identity", "prune", *GROUPS, "verdict"], "uptodate": [True], "params": [every_reason]}

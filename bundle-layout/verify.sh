@@ -31,13 +31,15 @@
 #  (16) Each image has its folder attestations/<image>/, and each such folder its image; signature, provenance and SBOM statement
 #       in it are one given key's and about that image's manifest; every other byte in it follows from these three. Where the
 #       parts of manifest.json name an image, they tell this digest, or that it is absent.
+#  (17) The two keyless files are there both or not at all, each in its one form, about this SHA256SUMS and this manifest.json;
+#       trust "keyless" demands them.
 #  Below attestations/ there is nothing else.
 #
 # A file that has one byte form is made anew and compared; nothing is believed because a pattern was found in it. No archiver touches
 # the tarball: its headers are read here, and files are cut out of it by dd into a private folder that is gone at the end. Nothing of
 # the kit is run and no connection is opened. What it does not do: judge versions against an earlier kit, look at what is inside
 # wheels or the layers of an image, notice that somebody changes a folder while it is read, tell two gzip members from one where the
-# first unpacks to a multiple of 4 GiB, or check identity (keyless) signatures; that is `lnm kit verify`.
+# first unpacks to a multiple of 4 GiB, or judge what stands in the fields of identity (keyless) signatures; that is `lnm kit verify`.
 
 # shellcheck disable=SC2016 # awk programs stand in single quotes: their dollars are awk's
 set -eu
@@ -52,8 +54,10 @@ MAX_MEMBERS=100000
 MAX_SIGNED_FILE=$((64 * MIB))
 MAX_KEY_FILE=65536
 MAX_MANIFEST=65536 # of an image
+MAX_KEYLESS=65536 # of a keyless file, what it repeats of the kit not counted
 WHOLE='wanted a whole archive; copy the kit again'
 ENVELOPE='SHA256SUMS SHA256SUMS.sig SHA256SUMS.sigstore.json manifest.json manifest.dsse.json manifest.sigstore.json'
+KEYLESS='SHA256SUMS.keyless.sigstore.json manifest.keyless.sigstore.json'
 STATEMENTS='attestations/slsa-provenance.dsse.json attestations/spdx.dsse.json'
 PROVENANCE_TYPE=https://slsa.dev/provenance/v1
 SPDX_TYPE=https://spdx.dev/Document
@@ -193,6 +197,7 @@ function refused(file, found, wanted) {
 }
 function envelope(name) {
     if (name ~ /^manifest\.[0-9a-f]+\.dsse\.json$/) return length(name) == 35
+    if (name ~ /^(SHA256SUMS|manifest)\.keyless\.sigstore\.json$/) return 1
     return name ~ /^SHA256SUMS(\.sig(store\.json)?)?$/ || name ~ /^manifest\.((dsse|sigstore)\.)?json$/
 }
 function attestation(name) { return name ~ /^attestations\// }
@@ -935,7 +940,7 @@ deliveries \\[($delivery(,$delivery)*)?\\],
 parts \\[($part(,$part)*)?\\],
 rootHash "[0-9a-f]{64}",
 source \\{"commit":(null|"[0-9a-f]{40}"),("note":$text,)?"state":"(clean|dirty|unknown)"\\},
-trust "(dev|key)",
+trust "(dev|key|keyless)",
 version "[1-9][0-9]{3}\\.([1-9]|1[0-2])\\.(0|[1-9][0-9]{0,8})"\\}\$
 END
     ! grep -Eq -e "$form" predicate || return 0
@@ -1233,6 +1238,120 @@ check_attestations() {
     stop_if_refused 5
 }
 
+# --- stage 5: rule (17); Sigstore bundle v0.3, Rekor v1, C2SP tlog-checkpoint ----------------------------------------------------------
+
+# Takes what follows the head of a keyless file, and prints it anew if each of its fields has its form; what stands between the fields is
+# compared by whoever calls it. A field is what lies between its mark, the next after the last one, and a quotation mark.
+AWK_KEYLESS='
+function go_behind(mark,    at) {
+    at = index(left, mark)
+    left = at ? substr(left, at + length(mark)) : ""
+}
+function field(mark,    at, t) {
+    go_behind(mark)
+    at = index(left, "\"")
+    t = substr(left, 1, at - 1)
+    left = at ? substr(left, at + 1) : ""
+    return t
+}
+function bytes(t) { # base64 of something, canonical
+    if (length(t) % 4 || t !~ "^[A-Za-z0-9+/]+([AEIMQUYcgkosw048]=|[AQgw]==)?$") failed = 1
+    return "\"" t "\""
+}
+function digest(t) { # of 32 bytes
+    if (length(t) != 44 || t !~ /[^=]=$/) failed = 1
+    return bytes(t)
+}
+function number(t) {
+    if (length(t) > 19 || t !~ /^(0|[1-9][0-9]*)$/) failed = 1
+    return "\"" t "\""
+}
+function checkpoint(t,    line, n, i, blank, at) { # origin, size, root, other lines, none, a line a signature
+    n = split(t, line, "[\\\\]n")
+    if (line[1] == "" || line[n] != "" || index(line[1], dash)) failed = 1
+    number(line[2])
+    digest(line[3])
+    for (i = 1; i < n; i++) {
+        if (line[i] == "" && !blank && i > 3) { blank = i; continue }
+        if (blank) {
+            if (index(line[i], dash) != 1) failed = 1
+            line[i] = substr(line[i], length(dash) + 1)
+            at = index(line[i], " ")
+            if (at < 2) failed = 1
+            bytes(substr(line[i], at + 1))
+        }
+        if (line[i] == "" || line[i] ~ /[^ -~]/ || index(line[i], "\\")) failed = 1
+    }
+    if (!blank || blank > n - 2) failed = 1
+    return "\"" t "\""
+}
+function hashes(    t, comma) { # as many as there are
+    for (; substr(left, 1, 1) == "\""; comma = ",") {
+        t = t comma digest(field("\""))
+        if (substr(left, 1, 1) == ",") left = substr(left, 2)
+    }
+    return t
+}
+function log_entry(    t) {
+    t = "[{\"canonicalizedBody\":" bytes(field("\"canonicalizedBody\":\""))
+    t = t ",\"inclusionPromise\":{\"signedEntryTimestamp\":" bytes(field("\"signedEntryTimestamp\":\"")) "}"
+    t = t ",\"inclusionProof\":{\"checkpoint\":{\"envelope\":" checkpoint(field("\"envelope\":\"")) "}"
+    go_behind("\"hashes\":[")
+    return t ",\"hashes\":["
+}
+BEGIN { dash = "\342\200\224 " }
+NR == 1 {
+    left = "\"" $0
+    t = substr(bytes(field("\"")), 2) close_with
+    t = t ",\"verificationMaterial\":{\"certificate\":{\"rawBytes\":" bytes(field("\"rawBytes\":\"")) "}"
+    t = t ",\"timestampVerificationData\":{\"rfc3161Timestamps\":["
+    if (index(left, "\"signedTimestamp\":"))
+        t = t "{\"signedTimestamp\":" bytes(field("\"signedTimestamp\":\"")) "}"
+    t = t "]},\"tlogEntries\":" log_entry() hashes() "]"
+    t = t ",\"logIndex\":" number(field("\"logIndex\":\""))
+    t = t ",\"rootHash\":" digest(field("\"rootHash\":\""))
+    t = t ",\"treeSize\":" number(field("\"treeSize\":\"")) "}"
+    t = t ",\"integratedTime\":" number(field("\"integratedTime\":\""))
+    t = t ",\"kindVersion\":{\"kind\":\"" kind "\",\"version\":\"0.0.1\"}"
+    t = t ",\"logId\":{\"keyId\":" digest(field("\"keyId\":\"")) "}"
+    t = t ",\"logIndex\":" number(field("\"logIndex\":\"")) "}]}}"
+    if (!failed) print t
+}
+'
+
+# check_keyless_file NAME ABOUT KIND CLOSE: refuses a keyless file that has not the head in the file `head`, or not its one form.
+check_keyless_file() {
+    file=$signed/$1 head_size=$(size_of head)
+    [ "$(size_of "$file")" -le $((head_size + MAX_KEYLESS)) ] ||
+        refuse 5 "$1" "$(size_of "$file") bytes" "at most $((head_size + MAX_KEYLESS)) are allowed"
+    head -c "$head_size" "$file" | cmp -s - head ||
+        refuse 5 "$1" "it is not about this $2, or not in its one form" 'wanted both'
+    tail -c "+$((head_size + 1))" "$file" | tr '\000' '?' | awk -v kind="$3" -v close_with="$4" "$AWK_KEYLESS" >rest
+    cat head rest | cmp -s - "$file" ||
+        refuse 5 "$1" 'not in the one form of a keyless bundle' 'wanted a signature, a certificate and one entry of a Rekor v1 log, canonical'
+}
+
+# check_keyless: leaves `identity`, whether there are keyless files.
+check_keyless() {
+    identity=no
+    for name in $KEYLESS; do
+        [ ! -f "$signed/$name" ] || identity=yes
+    done
+    [ "$identity" = yes ] || [ "$trust" = keyless ] || return 0
+    for name in $KEYLESS; do
+        [ -f "$signed/$name" ] || refused "$name" 'not in the kit' 'wanted both keyless files, or another trust and none'
+    done
+    stop_if_refused 5
+    printf '{%s,"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"%s"},"signature":"' \
+        "$MEDIA_TYPE" "$(sha256sum <"$signed/SHA256SUMS" | awk "$AWK_BASE64"'{ print base64($1) }')" >head
+    check_keyless_file SHA256SUMS.keyless.sigstore.json SHA256SUMS hashedrekord '}'
+    {
+        printf '{"dsseEnvelope":{"payload":"' && b64_of "$signed/manifest.json"
+        printf '","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"'
+    } >head
+    check_keyless_file manifest.keyless.sigstore.json manifest.json dsse "}]},$MEDIA_TYPE"
+}
+
 # --- the whole -------------------------------------------------------------------------------------------------------------------------
 
 # main KEY KIT: the stages in their order. That it is called in the last line means that all of this file has been read.
@@ -1300,6 +1419,7 @@ main() {
     check_manifest_signatures
     check_manifest
     check_attestations
+    check_keyless
 
     {
         printf 'checked: SHA256SUMS is signed by %s\n' "$signer_name"
@@ -1310,7 +1430,8 @@ main() {
         printf 'checked: source commit %s (%s)\n' "$commit" "$state"
         printf 'checked: channel %s, trust %s, made %s\n' "$channel" "$trust" "$created_at"
         cat told
-        [ "$trust" != dev ] || printf 'warning: this kit was signed with a development key; it is not for production\n'
+        [ "$identity" = no ] || printf 'identity signature: not checked here\n'
+        [ "$trust" != dev ] || printf 'warning: this kit was signed with a development key or log; it is not for production\n'
         printf 'verified: concelier-lnm-%s rootHash %s\n' "$version" "$root_hash"
     } >report
     if [ "$heard" = no ] || ! cat report; then

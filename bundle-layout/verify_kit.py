@@ -37,10 +37,13 @@ v1, DSSE 1.0 (protocol.md: PAE), Sigstore bundle v0.3, RFC 4648 section 4, RFC 8
  (16) Each image has its folder attestations/<image>/, and each such folder its image; signature, provenance and SBOM statement
       in it are one given key's and about that image's manifest; every other byte in it follows from these three. Where the
       parts of manifest.json name an image, they tell this digest, or that it is absent.
+ (17) The two keyless files are there both or not at all, each in its one form, about this SHA256SUMS and this manifest.json;
+      trust "keyless" demands them.
  Below attestations/ there is nothing else.
 
 Nothing is parsed as JSON before its signature was verified. What it does not do: compare the version with an earlier kit's,
-look into wheels or into an image's layers, check keyless (identity) signatures; those are for `lnm kit verify`.
+look into wheels or into an image's layers, judge what stands in the fields of keyless (identity) signatures; those are for
+`lnm kit verify`. As a command it refuses itself every socket, should something in it ever ask for one.
 """
 
 import sys
@@ -95,6 +98,7 @@ MAX_MEMBERS = 100_000
 MAX_ENVELOPE_FILE = 64 * MIB
 MAX_EXTENSION = 4096
 MAX_MANIFEST = 64 << 10  # of an image
+MAX_KEYLESS = 64 << 10  # of a keyless file, what it repeats of the kit not counted
 MAX_FOLDERS = 100_000  # folders that names imply: at 32 a name they would be 3.2 million
 MAX_KEPT = 256 * MIB  # all files that are held in memory
 MAX_KEY_FILE = 64 << 10
@@ -102,6 +106,8 @@ MAX_KEY_FILE = 64 << 10
 SUMS, SUMS_SIG, SUMS_BUNDLE = "SHA256SUMS", "SHA256SUMS.sig", "SHA256SUMS.sigstore.json"
 MANIFEST, MANIFEST_DSSE, MANIFEST_BUNDLE = "manifest.json", "manifest.dsse.json", "manifest.sigstore.json"
 ENVELOPE = (SUMS, SUMS_SIG, SUMS_BUNDLE, MANIFEST, MANIFEST_DSSE, MANIFEST_BUNDLE)
+SUMS_KEYLESS, MANIFEST_KEYLESS = "SHA256SUMS.keyless.sigstore.json", "manifest.keyless.sigstore.json"
+KEYLESS = (SUMS_KEYLESS, MANIFEST_KEYLESS)
 FURTHER_DSSE = re.compile(r"manifest\.([0-9a-f]{16})\.dsse\.json")
 ATTESTATIONS = "attestations/"
 PROVENANCE, SPDX = "attestations/slsa-provenance.dsse.json", "attestations/spdx.dsse.json"
@@ -549,7 +555,7 @@ def name_fault(name: str) -> Optional[str]:
 
 def in_envelope(name: str) -> bool:
     """Whether a name belongs to set E."""
-    return name in ENVELOPE or FURTHER_DSSE.fullmatch(name) is not None
+    return name in ENVELOPE or name in KEYLESS or FURTHER_DSSE.fullmatch(name) is not None
 
 
 def is_kept(name: str, size: int) -> bool:
@@ -1376,7 +1382,7 @@ def read_predicate(value: object) -> Manifest:
         commit=None if commit is None else text_of(commit, "source.commit", "[0-9a-f]{40}", "40 lower-case hex or null"),
         state=one_of(source["state"], "source.state", ("clean", "dirty", "unknown")),
         note=text_of(source["note"], "source.note", TEXT, "printable text") if "note" in source else None,
-        trust=one_of(members["trust"], "trust", ("dev", "key")),
+        trust=one_of(members["trust"], "trust", ("dev", "key", "keyless")),
         version=text_of(members["version"], "version", VERSION, "YYYY.M.patch"),
     )
 
@@ -1607,8 +1613,10 @@ def check_image_signature(file: str, signature: str, image: Image, key: PublicKe
         raise refusal(Kind.STATEMENT, file, f"its signature does not verify over {image}", f"wanted one by {key}")
 
 
-def check_image(name: str, contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest) -> Image:
-    """(16) One image, its SBOM and its folder below attestations/, where at least one of these is there."""
+def check_image(
+    name: str, contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest
+) -> Tuple[Image, PublicKey]:
+    """(16) One image, its SBOM and its folder below attestations/, where at least one of these is there; and its signer."""
     layout, folder = f"images/{name}", f"{ATTESTATIONS}{name}"
     for part in (f"{layout}/index.json", f"{folder}/index.json", sbom_of(name)):
         if part not in sums:
@@ -1633,7 +1641,7 @@ def check_image(name: str, contents: Contents, keys: Sequence[PublicKey], sums: 
     check_image_signature(f"{folder}/{BLOBS}{signatures}", signature, image, signers[0])
     envelopes = {kind: contents.kept[f"{folder}/{BLOBS}{blob}"] for kind, blob in zip(IMAGE_STATEMENTS, led)}
     check_layout(folder, *render_attestations(image, signature, envelopes, signers[0], manifest), sums)
-    return image
+    return image, signers[0]
 
 
 # --- stage 5: rules (13), (14), (15) --------------------------------------------------------------------------------------------
@@ -1681,13 +1689,13 @@ def check_manifest(contents: Contents, sums: Mapping[str, str]) -> Manifest:
 
 def check_attestation(
     file: str, contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest
-) -> None:
-    """(15) One file below attestations/."""
+) -> PublicKey:
+    """(15) Who signed one file below attestations/."""
     if file not in STATEMENTS:
         raise refusal(Kind.STATEMENT, file, "a statement that nobody here can check", f"known are {', '.join(STATEMENTS)}")
     if file not in contents.kept:
         raise refusal(Kind.STATEMENT, file, "not in the kit", "every kit has it")
-    payload, _ = check_dsse(file, contents.kept[file], keys)
+    payload, signer = check_dsse(file, contents.kept[file], keys)
     try:
         subject = subject_of(f"concelier-lnm-{manifest.version}", manifest.root_hash)
         predicate = read_statement(payload, STATEMENTS[file], [subject])
@@ -1695,12 +1703,13 @@ def check_attestation(
             raise Wrong("its predicate is another document", f"wanted that of {KIT_SBOM}")
     except Wrong as wrong:
         raise wrong.refused(Kind.STATEMENT, file) from None
+    return signer
 
 
 def check_attestations(
     contents: Contents, keys: Sequence[PublicKey], sums: Mapping[str, str], manifest: Manifest
-) -> Tuple[Tuple[str, ...], Tuple[Image, ...]]:
-    """(15), (16) The statements' names, and the images; all that is wrong, missing or unknown is told."""
+) -> Tuple[Tuple[str, ...], Tuple[Image, ...], Tuple[PublicKey, ...]]:
+    """(15), (16) The statements' names, the images, and who signed them; all that is wrong, missing or unknown is told."""
     attested = {name for name in sums if name.startswith(ATTESTATIONS)}
     names = sorted({name for name in attested if image_of(name) is None} | STATEMENTS.keys())
     there = {image_of(name) for name in attested} | {
@@ -1708,23 +1717,104 @@ def check_attestations(
     }
     failures: List[Failure] = []
     images: List[Image] = []
+    signers: List[PublicKey] = []
     for name in names:
         try:
-            check_attestation(name, contents, keys, sums, manifest)
+            signers.append(check_attestation(name, contents, keys, sums, manifest))
         except Refused as refused:
             failures += refused.failures
     for image in filter(there.__contains__, IMAGES):
         try:
-            images.append(check_image(image, contents, keys, sums, manifest))
+            checked, signer = check_image(image, contents, keys, sums, manifest)
+            images.append(checked)
+            signers.append(signer)
         except Refused as refused:
             failures += refused.failures
     if failures:
         raise Refused(*failures)
     check_image_parts(manifest, images)
-    return tuple(names), tuple(images)
+    return tuple(names), tuple(images), tuple(key for key in keys if key in signers)
+
+
+# --- identity signatures: rule (17); Sigstore bundle v0.3, Rekor v1, C2SP tlog-checkpoint ---------------------------------------
+
+SUMS_KEYLESS_HEAD = (
+    b'{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json",'
+    b'"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"%s"},"signature":"'
+)
+MANIFEST_KEYLESS_HEAD = b'{"dsseEnvelope":{"payload":"%s","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"'
+MESSAGE_END, DSSE_END = b'"}', b'"}]},"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"'
+KEYLESS_MATERIAL = (
+    b',"verificationMaterial":{"certificate":{"rawBytes":"%s"},"timestampVerificationData":{"rfc3161Timestamps":[%s]},'
+    b'"tlogEntries":[{"canonicalizedBody":"%s","inclusionPromise":{"signedEntryTimestamp":"%s"},'
+    b'"inclusionProof":{"checkpoint":{"envelope":"%s"},"hashes":[%s],"logIndex":"%s","rootHash":"%s","treeSize":"%s"},'
+    b'"integratedTime":"%s","kindVersion":{"kind":"%s","version":"0.0.1"},"logId":{"keyId":"%s"},"logIndex":"%s"}]}}\n'
+)
+NUMBER = rb"(?:0|[1-9][0-9]{0,18})"
+ONE_DIGEST = rb"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="  # canonical base64 of 32 bytes
+ONE_BASE64 = (  # canonical base64 of one byte or more
+    rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)"
+)
+NOTE_LINE, NOTE_NAME = rb"[ !#-\[\]-~]+", rb"[!#-\[\]-~]+"  # printable, without what JSON would escape
+CHECKPOINT = (  # origin, size, root, other lines; then a line for each signature, begun by an em dash
+    NOTE_LINE + rb"\\n" + NUMBER + rb"\\n" + ONE_DIGEST + rb"\\n(?:" + NOTE_LINE + rb"\\n)*\\n"
+    rb"(?:\xe2\x80\x94 " + NOTE_NAME + b" " + ONE_BASE64 + rb"\\n)+"
+)
+KEYLESS_FIELDS = (
+    ONE_BASE64,
+    rb'(?:\{"signedTimestamp":"' + ONE_BASE64 + rb'"\})?',
+    ONE_BASE64,
+    ONE_BASE64,
+    CHECKPOINT,
+    b'(?:"' + ONE_DIGEST + b'"(?:,"' + ONE_DIGEST + b'")*)?',
+    NUMBER,
+    ONE_DIGEST,
+    NUMBER,
+    NUMBER,
+)
+
+
+def keyless_pattern(end: bytes, kind: bytes) -> Pattern[bytes]:
+    """What follows the head of a keyless file: a signature, the end of what it stands in, certificate and log entry."""
+    return pattern_of(b"%s" + end + KEYLESS_MATERIAL, ONE_BASE64, *KEYLESS_FIELDS, kind, ONE_DIGEST, NUMBER)
+
+
+SUMS_KEYLESS_PATTERN = keyless_pattern(MESSAGE_END, b"hashedrekord")
+MANIFEST_KEYLESS_PATTERN = keyless_pattern(DSSE_END, b"dsse")
+
+
+def check_keyless(kept: Mapping[str, bytes], trust: str) -> Dict[str, bytes]:
+    """(17) The keyless files, where there are any, found to be about this kit; nobody has looked at what is signed in them."""
+    there = {name: kept[name] for name in KEYLESS if name in kept}
+    if there or trust == "keyless":
+        why = "the other keyless file is there" if there else "trust is keyless"
+        absent = [Failure(Kind.STATEMENT, name, "not in the kit", why) for name in KEYLESS if name not in there]
+        if absent:
+            raise Refused(*absent)
+        sums_digest = to_base64(hashlib.sha256(kept[SUMS]).digest())
+        check_keyless_file(SUMS_KEYLESS, there[SUMS_KEYLESS], SUMS_KEYLESS_HEAD % sums_digest, SUMS_KEYLESS_PATTERN, SUMS)
+        payload = to_base64(kept[MANIFEST])
+        check_keyless_file(
+            MANIFEST_KEYLESS, there[MANIFEST_KEYLESS], MANIFEST_KEYLESS_HEAD % payload, MANIFEST_KEYLESS_PATTERN, MANIFEST
+        )
+    return there
+
+
+def check_keyless_file(name: str, data: bytes, head: bytes, rest: Pattern[bytes], about: str) -> None:
+    """(17) One keyless file: the head that this kit gives it, then nothing but fields in their one form."""
+    if not data.startswith(head):
+        raise refusal(Kind.STATEMENT, name, f"it is not about this {about}, or not in its one form", "wanted both")
+    if len(data) - len(head) > MAX_KEYLESS:
+        raise refusal(Kind.STATEMENT, name, f"{len(data)} bytes", f"at most {len(head) + MAX_KEYLESS} are allowed")
+    if rest.fullmatch(data, len(head)) is None:
+        wanted = "wanted a signature, a certificate and one entry of a Rekor v1 log, canonical"
+        raise refusal(Kind.STATEMENT, name, "not in the one form of a keyless bundle", wanted)
 
 
 # --- the whole ------------------------------------------------------------------------------------------------------------------
+
+
+IDENTITY = "not checked here"  # what is said of identity signatures, where there are any
 
 
 @dataclass(frozen=True)
@@ -1736,6 +1826,9 @@ class Report:
     sums: Mapping[str, str]  # {name: sha256}, the lines of SHA256SUMS in their order
     statements: Tuple[str, ...]
     images: Tuple[Image, ...]
+    attesters: Tuple[PublicKey, ...]  # of the statements and images, each once
+    signed: Mapping[str, bytes]  # SHA256SUMS and manifest.json
+    identity_bundles: Mapping[str, bytes]  # the keyless files: form and subject are right, the rest is not checked
 
     @property
     def version(self) -> str:
@@ -1768,6 +1861,7 @@ class Report:
             "files": len(self.sums),
             "statements": list(self.statements),
             "images": [{"image": image.image, "digest": image.digest} for image in self.images],
+            "identity": IDENTITY if self.identity_bundles else None,
         }
 
     def lines(self) -> List[str]:
@@ -1786,8 +1880,10 @@ class Report:
             *(f"checked: delivery {part}" for part in manifest.deliveries),
             *(f"checked: part {part}" for part in manifest.parts),
         ]
+        if self.identity_bundles:
+            lines.append(f"identity signature: {IDENTITY}")
         if manifest.trust == "dev":
-            lines.append("trust: dev: warning: a development key signed this kit; do not take it into production")
+            lines.append("trust: dev: warning: a development key or log signed this kit; do not take it into production")
         return [*lines, f"verified: concelier-lnm-{self.version} rootHash {self.root_hash}"]
 
 
@@ -1804,7 +1900,10 @@ def verify(kit: PathText, keys: Sequence[PublicKey]) -> Report:
     sums = check_files(contents)
     signers = check_manifest_signatures(contents.kept, signer, keys)
     manifest = check_manifest(contents, sums)
-    return Report(manifest, signers, sums, *check_attestations(contents, keys, sums, manifest))
+    statements, images, attesters = check_attestations(contents, keys, sums, manifest)
+    signed = {name: contents.kept[name] for name in (SUMS, MANIFEST)}
+    bundles = check_keyless(contents.kept, manifest.trust)
+    return Report(manifest, signers, sums, statements, images, attesters, signed, bundles)
 
 
 # --- the command ----------------------------------------------------------------------------------------------------------------
@@ -1915,8 +2014,16 @@ def told(verdict: Verdict, *, as_json: bool) -> int:
     return exit_code
 
 
+def refuse_sockets(event: str, _: Tuple[object, ...]) -> None:
+    """An audit hook (PEP 578), which nothing can take off again: whatever is about to use a socket gets an error instead."""
+    if event.startswith("socket."):
+        raise RuntimeError(f"this verifier asked for {event}, and needs no network")
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Verifies, tells, and returns the exit code."""
+    """Verifies, tells, and returns the exit code; as a command of its own, without `argv`, this process can open no socket."""
+    if argv is None:
+        sys.addaudithook(refuse_sockets)
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         return told(judge(arguments), as_json="--json" in arguments)

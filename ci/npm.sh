@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the npm program of ci/NAME by the lock there, and prints the folder that it is in: `sh ci/npm.sh mongosh`.
-# mongosh runs the kit's script in tests, migrate-mongo stands beside 21-102 in a bench; users need neither. Once for each lock, outside
-# the tree: ${XDG_CACHE_HOME:-~/.cache}/lnm-ci-NAME/<hash>/. The registry is the one that npm is set up for; no script of a package is run,
-# and add-ons that would have to be compiled are left out.
+# mongosh runs the kit's script in tests, sigstore-js signs and verifies there, migrate-mongo stands beside 21-102 in a bench; users need
+# none of them. Once for each lock, outside the tree: ${XDG_CACHE_HOME:-~/.cache}/lnm-ci-NAME/<hash>/. The registry is the one that npm is
+# set up for; no script of a package is run, and add-ons that would have to be compiled are left out.
 set -eu
 name=${1:?usage: sh ci/npm.sh NAME}
 here=$(cd "$(dirname "$0")" && pwd)/$name

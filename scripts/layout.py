@@ -26,6 +26,7 @@ REQUIRED = (
     "migrations/21-102/rollback-lnm-backfill.js",
     "migrations/21-103/README.md",
     "runbook/roles/README.md",
+    "runbook/trust-policy.example.toml",
     "runner/README.md",
     "seeds/object-store/seed-manifest.json",
 )

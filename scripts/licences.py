@@ -1,7 +1,7 @@
 """Reads in a wheel what its metadata does not say surely: the copyright notices, which of the BSD licences it means, and MIT.
 
 Looked at are the licence files of `.dist-info` (PyPA, «Recording installed projects»; PEP 639) and, where they say nothing, the
-first lines of the modules.
+first lines of the modules; for notices, then, NOTICE and, at last, the readme in METADATA.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LICENCE_FILE = re.compile(r"[^/]+\.dist-info/(.+/)?(LICEN[CS]E|COPYING)[^/]*", re.IGNORECASE)
+NOTICE_FILE = re.compile(r"[^/]+\.dist-info/(.+/)?NOTICE[^/]*", re.IGNORECASE)  # Apache-2.0, 4 (d)
+METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # the readme is in it
 MODULE = re.compile(r"[^/]+(/[^/]+)?\.py")
 HEAD = 4096  # bytes of a module in which its licence stands, if anywhere
 NOTICE = re.compile(
@@ -40,8 +42,13 @@ MIT = (
 
 def licence_files(wheel: Path) -> Iterator[str]:
     """The text of each licence file."""
+    return texts_of(wheel, LICENCE_FILE)
+
+
+def texts_of(wheel: Path, names: re.Pattern[str]) -> Iterator[str]:
+    """The text of each file of such a name."""
     with zipfile.ZipFile(wheel) as archive:
-        for name in sorted(filter(LICENCE_FILE.fullmatch, archive.namelist())):
+        for name in sorted(filter(names.fullmatch, archive.namelist())):
             yield archive.read(name).decode("utf-8", "replace")
 
 
@@ -86,7 +93,8 @@ def notices(texts: Iterable[str]) -> str:
 
 def copyright_of(wheel: Path) -> str:
     """The copyright notices of a wheel; nothing where it has none that can be found."""
-    return notices(licence_files(wheel)) or notices(heads(wheel))
+    places = (licence_files(wheel), heads(wheel), texts_of(wheel, NOTICE_FILE), texts_of(wheel, METADATA))
+    return next(filter(None, map(notices, places)), "")
 
 
 def is_without_notice(wheel: Path) -> bool:

@@ -28,6 +28,8 @@ ENVELOPE = (
     "manifest.json",
     "manifest.dsse.json",
     "manifest.sigstore.json",
+    "SHA256SUMS.keyless.sigstore.json",
+    "manifest.keyless.sigstore.json",
 )
 
 

@@ -20,6 +20,7 @@ FEW = (
 TOGETHER = (
     *(FEW if os.environ.get("LNM_KILLS") != "all" else ()),
     "tests/build/test_environment.py",  # an environment that is made once
+    "tests/build/test_keyless.py",  # a build that an identity signs, made once
     "tests/crash/test_fail_points.py",  # a server that may be told to fail
     "tests/runner/test_seed_demo_stored.py",  # a database that is filled once
     "tests/sharding/",  # a cluster of three servers

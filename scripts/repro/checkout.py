@@ -11,6 +11,7 @@ from scripts.repro.compare import DIST, Seen
 from scripts.repro.stage import complain
 from scripts.repro.verdict import FAILED, PASSED, Finding
 
+KEYLESS = ".keyless.sigstore.json"
 VARIED = "another place and time: the kit in artifacts/lnm"
 
 
@@ -46,6 +47,8 @@ def hold(root: Path, baseline: Seen) -> Checkout:
         return Checkout(here, "there is no kit of this version in artifacts/lnm")
     if compare.PUBLIC in names:
         return Checkout(here, "the kit in artifacts/lnm was signed with another key")
+    if any(name.endswith(KEYLESS) for name in ours):
+        return Checkout(here, "the kit in artifacts/lnm is signed by an identity too, and no two such signatures are alike")
     blames = [blamed for blamed in compare.culprits(baseline.records, here.records) if blamed.how == compare.OTHER_BYTES]
     if names and not blames:
         return Checkout(here, f"the kit in artifacts/lnm is not what these sources and this Python make ({names[0]} differs)")

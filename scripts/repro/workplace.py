@@ -37,6 +37,7 @@ PLAIN = {
     "PYTHONHASHSEED": "0",
     "TZ": "UTC0",
 }
+UNREPEATABLE = ("LNM_SIGN", "LNM_SIGSTORE")  # no two signatures by identity are alike
 DROPPED = ("LANG", "LANGUAGE", "LC_", "PYTHON", "VIRTUAL_ENV", "__PYVENV")
 SECRETS = ("LNM_SIGNING_KEY", "LNM_SIGNING_KEY_PASSWORD_FILE")  # variables that name files
 TIME_STEP, TIME_RANGE = 86_400_003, 4_000_000_000  # seconds; scatter the inputs' times
@@ -178,7 +179,9 @@ def is_secret(path: Path) -> bool:
 
 def surroundings(root: Path) -> dict[str, str]:
     """The environment of the baseline: the caller's, so that it finds pip's index and the key, less what is varied."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED) and name != "TZ"}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(DROPPED) and name not in ("TZ", *UNREPEATABLE)
+    }
     home = Path.home()
     state = os.environ.get("XDG_STATE_HOME", "")
     kept["XDG_STATE_HOME"] = state if Path(state).is_absolute() else str(home / ".local/state")

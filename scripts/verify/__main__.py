@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.verify import blobs, image_statements, inventory, kits, reproduced, sbom_tools, sboms, statements
-from scripts.verify.outcome import FAILED, SKIPPED, Built, Check, Outcome
+from scripts.verify import blobs, identities, image_statements, inventory, kits, reproduced, sbom_tools, sboms, statements
+from scripts.verify.outcome import FAILED, SKIPPED, Built, Check, Outcome, Trusted
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("the output folder", inventory.output_folder),
@@ -19,6 +19,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("checksums, by sha256sum", kits.checksums),
     ("signatures over blobs, by three tools", blobs.signatures),
     ("signed statements", statements.statements),
+    ("identity signatures", identities.identities),
     ("images, and what is signed about them", image_statements.images),
     ("SBOMs", sboms.sboms),
     ("SBOMs, by the tools of others", sbom_tools.foreign),
@@ -35,7 +36,8 @@ def main(argv: list[str]) -> int:
     version = Path("VERSION").read_text(encoding="ascii").strip()
     dist: Path = options.dist
     key: Path = options.key or dist / "signing-key.pub"
-    built = Built(dist, version, key, Path("bundle-layout"))
+    trusted = Trusted(options.trusted_root, options.identity, options.issuer)
+    built = Built(dist, version, key, Path("bundle-layout"), trusted)
     missing = [path for path in (built.kit, built.tarball, key) if not path.exists()]
     if missing:
         print(f"error: {missing[0]}: not there\n  next: doit bundle [exit {NOT_FOUND}]", file=sys.stderr)
@@ -48,9 +50,19 @@ def main(argv: list[str]) -> int:
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(prog="python -m scripts.verify", description="The verify stage over a built kit.")
-    trusted = os.environ.get("LNM_TRUSTED_KEY")
+    trusted, root = os.environ.get("LNM_TRUSTED_KEY"), os.environ.get("LNM_TRUSTED_ROOT")
     parser.add_argument(
         "--key", type=Path, default=Path(trusted) if trusted else None, help="the trusted public key (LNM_TRUSTED_KEY)"
+    )
+    parser.add_argument(
+        "--trusted-root",
+        type=Path,
+        default=Path(root) if root else None,
+        help="the Sigstore trusted root that identity signatures are held against (LNM_TRUSTED_ROOT)",
+    )
+    parser.add_argument("--identity", default=os.environ.get("LNM_IDENTITY") or None, help="who must have signed (LNM_IDENTITY)")
+    parser.add_argument(
+        "--issuer", default=os.environ.get("LNM_ISSUER") or None, help="who vouches for that identity (LNM_ISSUER)"
     )
     parser.add_argument("--dist", type=Path, default=Path("artifacts/lnm"), help="the build's output folder")
     return parser.parse_args(argv)

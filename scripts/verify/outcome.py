@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
-WRONG_SIGNATURE, WRONG_CHECKSUM, WRONG_INPUT = 5, 6, 2  # decisions §9
+WRONG_SIGNATURE, WRONG_CHECKSUM, WRONG_INPUT, WRONG_TRUST = 5, 6, 2, 7  # decisions §9
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,25 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Trusted:
+    """Whose identity signatures are good: told from outside, never by the kit."""
+
+    root: Path | None = None
+    """A Sigstore trusted root (trusted_root.json)."""
+    identity: str | None = None
+    issuer: str | None = None
+
+
+@dataclass(frozen=True)
 class Built:
-    """The output folder of a build, and the key that it is held against."""
+    """The output folder of a build, and the key and the identity that it is held against."""
 
     dist: Path
     version: str
     key: Path
     verifiers: Path
     """The folder of the trusted copies of verify_kit.py and verify.sh: never the kit's own."""
+    trusted: Trusted = Trusted()
 
     @property
     def kit_name(self) -> str:

@@ -16,21 +16,26 @@ from tests.conftest import ROOT
 STANDARD = frozenset(sys.stdlib_module_names)
 THIRD_PARTY_OF_THE_BUILD = frozenset(
     {"cryptography", "debian", "doit", "installer", "license_expression", "packaging", "rfc8785", "securesystemslib"}
-    | {"spdx_tools", "zlib_ng"}
+    | {"sigstore", "sigstore_models", "spdx_tools", "zlib_ng"}
 )
 RUNNER = frozenset({"lnm_runner"})
 DRIVER = frozenset({"pymongo", "bson", "gridfs"})  # all from the distribution pymongo
 READERS = frozenset({"cvss", "packageurl", "rfc8785", "univers"})  # where in the runner: tests/runner/test_imports.py
+IDENTITY = frozenset({"sigstore", "sigstore_models", "cryptography"})  # only kit/identity.py: tests/runner/test_imports.py
 LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     # what                    files                             what they may import beside the standard library
     "dodo": ("dodo.py", frozenset({"doit", "scripts"})),
     "noxfile": ("noxfile.py", frozenset({"nox"})),
     "steps": ("scripts/*.py", frozenset({"scripts", *THIRD_PARTY_OF_THE_BUILD})),
+    "instance": ("scripts/sigstore_instance/**/*.py", frozenset({"scripts", "cryptography", "jwt", "rfc8785"})),
     "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
-    "verify": ("scripts/verify/**/*.py", frozenset({"scripts.verify", "scripts.spdx_rules", *THIRD_PARTY_OF_THE_BUILD})),
+    "verify": (
+        "scripts/verify/**/*.py",
+        frozenset({"scripts.verify", "scripts.spdx_rules", "scripts.sigstore_instance", *THIRD_PARTY_OF_THE_BUILD}),
+    ),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),
     "verifier": ("bundle-layout/*.py", frozenset()),
-    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS),
+    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS | IDENTITY),
 }
 BY_THE_SYSTEMS_PYTHON = ("bundle-layout/verify_kit.py", "scripts/environment.py")
 

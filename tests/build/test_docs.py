@@ -164,8 +164,9 @@ def test_no_file_names_a_registrys_host() -> None:
     assert {name: hosts for name, hosts in found.items() if hosts} == {}
 
 
-def test_the_lock_of_the_shell_pins_by_hash_and_says_nothing_of_where_from() -> None:
-    packages = json.loads((ROOT / "ci/mongosh/package-lock.json").read_bytes())["packages"]
+@pytest.mark.parametrize("name", ["mongosh", "sigstore-js"])
+def test_the_lock_of_what_tests_have_from_npm_pins_by_hash_and_says_nothing_of_where_from(name: str) -> None:
+    packages = json.loads((ROOT / f"ci/{name}/package-lock.json").read_bytes())["packages"]
     own = packages.pop("")
     assert all(re.fullmatch(r"[0-9.]+", version) for version in own["dependencies"].values())
     assert [name for name, row in packages.items() if "integrity" not in row or "resolved" in row] == []

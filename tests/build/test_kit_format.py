@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/kit-format.md").read_text(encoding="utf-8")
 TEMPLATES = re.findall(r"^    (\{.+\})$", PAGE.partition("\n## images/")[0], re.MULTILINE)  # the rest: test_cosign_layout.py
-SUMS_BUNDLE, MANIFEST, DSSE, DSSE_BUNDLE, STATEMENT = range(5)
+SUMS_BUNDLE, MANIFEST, DSSE, DSSE_BUNDLE, SUMS_KEYLESS, MANIFEST_KEYLESS, STATEMENT = range(7)
 
 
 def b64(data: bytes) -> str:
@@ -64,12 +64,14 @@ def dsse_of(built: Tree, public: bytes, payload: bytes) -> bytes:
     return filled(DSSE, payload=b64(payload), keyid=keys.keyid(public), sig=sig)
 
 
-def test_the_page_has_its_five_templates() -> None:
-    assert len(TEMPLATES) == 5
+def test_the_page_has_its_seven_templates() -> None:
+    assert len(TEMPLATES) == 7
     assert "messageSignature" in TEMPLATES[SUMS_BUNDLE]
     assert TEMPLATES[MANIFEST].count("SHA256SUMS") == 2
     assert "payloadType" in TEMPLATES[DSSE]
     assert "dsseEnvelope" in TEMPLATES[DSSE_BUNDLE]
+    assert "<material>" in TEMPLATES[SUMS_KEYLESS]
+    assert "<material>" in TEMPLATES[MANIFEST_KEYLESS]
     assert "predicateType" in TEMPLATES[STATEMENT]
 
 

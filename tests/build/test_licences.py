@@ -92,3 +92,12 @@ def test_notices_are_looked_for_in_licence_files_and_then_in_modules(tmp_path: P
 def test_a_wheel_is_without_a_notice_where_no_file_of_it_has_one(tmp_path: Path) -> None:
     assert licences.is_without_notice(wheel(tmp_path, a_py="", **{"a-1_dist-info__LICENSE": "Copyright [yyyy] [name]\n"}))
     assert not licences.is_without_notice(wheel(tmp_path, a_py="", a__b__c_py="\n" * licences.HEAD + "# Copyright 2020 M\n"))
+
+
+def test_a_notice_stands_in_the_file_of_that_name_and_at_last_in_the_readme(tmp_path: Path) -> None:
+    files = {"a-1_dist-info__licenses__LICENSE": "Apache", "a-1_dist-info__METADATA": "Copyright 2024 A. Body\n"}
+    assert licences.copyright_of(wheel(tmp_path, **files)) == "Copyright 2024 A. Body"
+    assert (
+        licences.copyright_of(wheel(tmp_path, **files, **{"a-1_dist-info__licenses__NOTICE": "Copyright 2019 B\n"}))
+        == "Copyright 2019 B"
+    )

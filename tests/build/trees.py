@@ -41,7 +41,7 @@ class Said:
     @property
     def made(self) -> list[str]:
         """The artefacts that a build made, sorted by name; pruning and removing a verdict are none."""
-        return sorted(name for name in MADE.findall(self.out) if name not in {"prune", "verdict"})
+        return sorted(name for name in MADE.findall(self.out) if name not in {"identity", "prune", "verdict"})
 
     @property
     def root_hash(self) -> str:

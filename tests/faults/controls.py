@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from tests.faults import names
-from tests.faults.forge import PROVENANCE, README, SBOM, Json, Kit, canonical, dsse, is_envelope, kit, line, provenance
+from tests.faults.forge import KEYLESS, PROVENANCE, README, SBOM, Json, Kit, canonical, dsse, is_envelope, kit, line, provenance
+from tests.faults.identity_lies import STAMP, entry, proof, stamps, stuff
 from tests.faults.images import AMD64, ARM64, Image, text
-from tests.faults.keys import EDDY, EDDY_SECOND, MAIN, P256_ORDER, SECOND, STRANGER, Key, der_integer, der_signature
+from tests.faults.keys import EDDY, EDDY_SECOND, MAIN, P256_ORDER, SECOND, STRANGER, Key, b64, der_integer, der_signature
 from tests.faults.rawtar import END, GNU, Member, archive, gnu_long_name, gzipped, pax, pax_path, record
 from tests.faults.registry import FOLDER, TARBALL, Told
 from tests.faults.signature_lies import signed_with
@@ -285,6 +286,40 @@ def sbom_beyond_ascii(truth: Kit) -> None:
 
 
 # -- images
+
+
+# -- signatures by identity
+
+
+def _identified(trust: str, change: Callable[[Json], object], truth: Kit) -> None:
+    truth.state_with(lambda statement: statement["predicate"].update(trust=trust)).identify()
+    for name in KEYLESS:
+        document = json.loads(truth.files[name])
+        change(document)
+        truth.files[name] = line(document)
+
+
+TWO_SIGNERS = "other.invalid\n0\n{root}\nTimestamp: 1\nmore\n\n\N{EM DASH} a QUJD\n\N{EM DASH} log+b/c.invalid QQ==\n"
+
+for _name, _trust, _change in (
+    ("trust_keyless", "keyless", lambda _: None),
+    ("trust_key", "key", lambda _: None),
+    ("trust_dev", "dev", lambda _: None),
+    ("a_timestamp", "keyless", lambda d: stamps(d).update(rfc3161Timestamps=[STAMP])),
+    ("a_log_of_one_entry", "keyless", lambda d: proof(d).update(hashes=[], logIndex="0", treeSize="1")),
+    ("sixty_hashes", "keyless", lambda d: proof(d).update(hashes=[b64(bytes([number]) * 32) for number in range(60)])),
+    ("large_numbers", "keyless", lambda d: entry(d).update(logIndex="9" * 19, integratedTime="0")),
+    ("a_checkpoint_of_two", "keyless", lambda d: proof(d)["checkpoint"].update(envelope=TWO_SIGNERS.format(root=b64(bytes(32))))),
+    ("a_large_certificate", "keyless", lambda d: stuff(d)["certificate"].update(rawBytes=b64(bytes(47_000)))),
+):
+    kit_control(f"identity_with_{_name}", only=FOLDER if _name.startswith("a_") else TARBALL)(
+        partial(_identified, _trust, _change)
+    )
+
+
+@kit_control()
+def identity_beside_two_signers(_: Kit) -> Kit:
+    return kit(EDDY, MAIN).identify()
 
 
 def with_images(truth: Kit, *images: Image) -> Kit:

@@ -24,6 +24,8 @@ VERSION = "2026.9.1"
 SUMS, SIG, SUMS_BUNDLE = "SHA256SUMS", "SHA256SUMS.sig", "SHA256SUMS.sigstore.json"
 MANIFEST, MANIFEST_DSSE, MANIFEST_BUNDLE = "manifest.json", "manifest.dsse.json", "manifest.sigstore.json"
 ENVELOPE = (SUMS, SIG, SUMS_BUNDLE, MANIFEST, MANIFEST_DSSE, MANIFEST_BUNDLE)
+SUMS_KEYLESS, MANIFEST_KEYLESS = "SHA256SUMS.keyless.sigstore.json", "manifest.keyless.sigstore.json"
+KEYLESS = (SUMS_KEYLESS, MANIFEST_KEYLESS)
 PROVENANCE, SPDX = "attestations/slsa-provenance.dsse.json", "attestations/spdx.dsse.json"
 SBOM = "sbom/lnm-kit.spdx.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -54,7 +56,7 @@ def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 
 def is_envelope(name: str) -> bool:
     """Whether a name belongs to E."""
-    return name in ENVELOPE or is_cosigned(name)
+    return name in ENVELOPE or name in KEYLESS or is_cosigned(name)
 
 
 def is_cosigned(name: str) -> bool:
@@ -102,6 +104,59 @@ def manifest_bundle(key: Key, envelope: bytes) -> bytes:
     """manifest.sigstore.json around the very bytes of manifest.dsse.json."""
     rest = canonical({"mediaType": BUNDLE_TYPE, "verificationMaterial": material(key)})
     return b'{"dsseEnvelope":' + envelope.removesuffix(b"\n") + b"," + rest[1:] + b"\n"
+
+
+CHECKPOINT = "log.invalid - 7\n2\n{root}\n\n\N{EM DASH} log.invalid {signature}\n"
+
+
+def log_entry(kind: str, body: Json) -> Json:
+    """The second entry of a log of two, as Rekor v1 tells it; right in its form, and nothing in it is signed."""
+    root = b64(hashlib.sha256(b"root").digest())
+    signed = b64(b"some signature")
+    return {
+        "canonicalizedBody": b64(canonical({"apiVersion": "0.0.1", "kind": kind, "spec": body})),
+        "inclusionPromise": {"signedEntryTimestamp": signed},
+        "inclusionProof": {
+            "checkpoint": {"envelope": CHECKPOINT.format(root=root, signature=signed)},
+            "hashes": [b64(hashlib.sha256(b"first").digest())],
+            "logIndex": "1",
+            "rootHash": root,
+            "treeSize": "2",
+        },
+        "integratedTime": "1790000000",
+        "kindVersion": {"kind": kind, "version": "0.0.1"},
+        "logId": {"keyId": b64(hashlib.sha256(b"log").digest())},
+        "logIndex": "1001",
+    }
+
+
+def identity_material(kind: str, body: Json) -> Json:
+    """The verification material of a keyless bundle; no certificate is in the place of the certificate."""
+    return {
+        "certificate": {"rawBytes": b64(b"no certificate of anybody")},
+        "timestampVerificationData": {"rfc3161Timestamps": []},
+        "tlogEntries": [log_entry(kind, body)],
+    }
+
+
+def sums_keyless(sums: bytes) -> Json:
+    """SHA256SUMS.keyless.sigstore.json."""
+    digest = {"algorithm": "SHA2_256", "digest": b64(hashlib.sha256(sums).digest())}
+    return {
+        "mediaType": BUNDLE_TYPE,
+        "messageSignature": {"messageDigest": digest, "signature": b64(b"signature of an identity")},
+        "verificationMaterial": identity_material("hashedrekord", {"data": {"hash": sha256(sums)}}),
+    }
+
+
+def manifest_keyless(manifest: bytes) -> Json:
+    """manifest.keyless.sigstore.json."""
+    signatures = [{"sig": b64(b"signature of an identity")}]
+    return {
+        "dsseEnvelope": {"payload": b64(manifest), "payloadType": PAYLOAD_TYPE, "signatures": signatures},
+        "mediaType": BUNDLE_TYPE,
+        "verificationMaterial": identity_material("dsse", {"payloadHash": sha256(manifest)}),
+    }
 
 
 def line(value: Json) -> bytes:
@@ -276,6 +331,12 @@ class Kit:
         self.files[MANIFEST_BUNDLE] = manifest_bundle(self.key, envelope)
         return self
 
+    def identify(self) -> Kit:
+        """Writes both keyless files over SHA256SUMS and manifest.json as they are."""
+        self.files[SUMS_KEYLESS] = line(sums_keyless(self.sums))
+        self.files[MANIFEST_KEYLESS] = line(manifest_keyless(self.files[MANIFEST]))
+        return self
+
     # -- containers
 
     def mode(self, name: str) -> int:
@@ -341,6 +402,11 @@ def other_kit() -> Kit:
     for name, data in other.files.items():
         other.files[name] = data.replace(b"lnm-kit", b"lnm-other") if name == SBOM else data + b"Another kit's.\n"
     return other.attest()
+
+
+def identified_kit() -> Kit:
+    """A valid kit with both keyless files."""
+    return kit().state_with(lambda statement: statement["predicate"].update(trust="keyless")).identify()
 
 
 def eddy_kit() -> Kit:

@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults import archive_lies, checksum_lies, image_lies, signature_lies, statement_lies
+from tests.faults import archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies
 from tests.faults.registry import LIES, Lie
 from tests.faults.verifiers import Outcome, verify_here
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/refusals.txt"
-SOURCES = (archive_lies, checksum_lies, image_lies, signature_lies, statement_lies)  # whose import fills LIES
+SOURCES = (archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies)  # whose import fills LIES
 MOST_LINES = 12  # of one lie; more of them are the same sentence about other files
 VALUES = (
     (r"^refused: .*?: ", "refused: FILE: "),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.faults import archive_lies, checksum_lies, controls, image_lies, signature_lies, statement_lies
+from tests.faults import archive_lies, checksum_lies, controls, identity_lies, image_lies, signature_lies, statement_lies
 from tests.faults.registry import LIES, Lie
 from tests.faults.verifiers import written
 
-SOURCES = (archive_lies, checksum_lies, controls, image_lies, signature_lies, statement_lies)
+SOURCES = (archive_lies, checksum_lies, controls, identity_lies, image_lies, signature_lies, statement_lies)
 
 
 def main(name: str, folder: str) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import archive_lies, checksum_lies, image_lies, signature_lies, statement_lies
+from tests.faults import archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies
 from tests.faults.registry import FOLDER, LIES, TARBALL, Lie, in_turn
 from tests.faults.verdicts import complaints
 from tests.faults.verifiers import ALL, BOTH, PY, SH, prepare, run, verify, verify_here
 
-MODULES = (archive_lies, checksum_lies, image_lies, signature_lies, statement_lies)
+MODULES = (archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies)
 ROWS = {
     *(f"A{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 10, 12)),
     *(f"C{number}" for number in range(1, 14)),
@@ -62,6 +62,6 @@ def test_the_corpus_covers_every_row() -> None:
 
 
 def test_verify_sh_judges_every_kin_in_every_container() -> None:
-    assert len(MODULES) == 5
+    assert len(MODULES) == 6
     assert {lie.container for lie in in_turn()} == {FOLDER, TARBALL}
     assert {lie.kin for lie in in_turn()} == {lie.kin for lie in LIES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +32,15 @@ def imported(path: Path) -> set[str]:
 def test_the_runner_imports_the_driver_and_only_its_readers_import_more(path: Path) -> None:
     is_reader = path.relative_to(RUNNER).parts[0] in READERS
     assert imported(path) <= {"lnm_runner", *DRIVER, *(LIBRARIES if is_reader else ())}
+
+
+def test_only_the_verification_of_identities_asks_for_sigstore_and_only_when_it_runs() -> None:
+    """It is no dependency of an installation that trusts keys alone."""
+    asking = {
+        path.name for path in RUNNER.rglob("*.py") if re.search(r'import_module\("(sigstore|cryptography)', path.read_text())
+    }
+    assert asking == {"identity.py"}
+    assert imported(RUNNER / "kit/identity.py") == {"lnm_runner"}
 
 
 @pytest.mark.parametrize("path", sorted((RUNNER / "advisories").rglob("*.py")), ids=lambda path: path.name)

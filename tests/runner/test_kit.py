@@ -165,9 +165,9 @@ def test_a_kit_that_changes_while_it_is_used_is_refused(program: Path, kit: Kit,
     code = """
 import pathlib, sys
 from lnm_runner.errors import RunnerError
-from lnm_runner.kit import VerifiedKit, open_kit
+from lnm_runner.kit import Trust, VerifiedKit, open_kit
 folder, key = map(pathlib.Path, sys.argv[1:])
-kit = open_kit(folder, [key])
+kit = open_kit(folder, Trust(None, (key,)))
 kit.read("README.md")
 (folder / "README.md").write_bytes(b"changed")
 (folder / "LICENSE").unlink()

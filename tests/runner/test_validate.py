@@ -78,7 +78,7 @@ def done(server: Mongod, kit: Kit, program: Path, tmp_path_factory: pytest.TempP
         made = Ready(site, lnm, tmp_path_factory.mktemp("state"))
         made.backfill()
         asked = options.Options(database=site.database.name, kit=kit.folder, environment=made.variables("validator"))
-        verified = opened.open_kit(kit.folder, (kit.key,))
+        verified = opened.open_kit(kit.folder, opened.Trust(None, (kit.key,)))
         deliveries = [migrations.chosen(verified, delivery)[0] for delivery in ("21-101", "21-102")]
         with mongo.connect(asked) as connected:
             yield Done(made, findings.Look(connected, *deliveries, asked, ()), validate, runs, proof)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.faults import archive_lies, checksum_lies, image_lies, signature_lies, statement_lies
+from tests.faults import archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies
 from tests.faults.controls import CONTROLS as GOOD
 from tests.faults.controls import Control
 from tests.faults.registry import LIES, Lie, in_turn
@@ -28,7 +28,7 @@ from tests.tamper.report import Report
 from tests.tamper.truths import Cut, built
 
 REPORT = ROOT / "artifacts/.build/tamper-report.json"
-SOURCES = (archive_lies, checksum_lies, image_lies, signature_lies, statement_lies)  # whose import fills LIES
+SOURCES = (archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies)  # whose import fills LIES
 CHANGES_OF_A_FILE = 5  # tests.tamper.files
 
 Task = tuple[Lie | Control, str]

@@ -35,6 +35,7 @@ TITLES = (
     "checksums, by sha256sum",
     "signatures over blobs, by three tools",
     "signed statements",
+    "identity signatures",
     "images, and what is signed about them",
     "SBOMs",
     FOREIGN,

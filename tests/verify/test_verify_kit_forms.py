@@ -370,7 +370,7 @@ BAD_PREDICATES: dict[str, Any] = {
     "source_commit_empty": {"source": {"commit": "", "state": "clean"}},
     "source_note_null": {"source": {"commit": None, "note": None, "state": "clean"}},
     "source_further": {"source": {"commit": None, "state": "clean", "x": 1}},
-    "trust": {"trust": "keyless"},
+    "trust": {"trust": "identity"},
     "further_member": {"x": 1},
     **{
         f"version_{version!r}": {"version": version}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.forge import MANIFEST, MANIFEST_KEYLESS, SUMS, SUMS_KEYLESS, line, manifest_keyless, sums_keyless
 from tests.faults.images import ARM64
 from tests.verify.verify_sh_kit import (
     AWKS,
@@ -58,17 +59,20 @@ def path_with_awk(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def kits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with keys, kits and tarballs: good ones with an image, and one with a changed, a missing and an added file."""
+    """A folder with keys, kits and tarballs: good ones with an image and keyless files, and one with three defects."""
     place = tmp_path_factory.mktemp("kits")
     write_keys(place / "k.pub", EC, ED, EC_OTHER)
     write_tarball(tar_of(Kit(key=ED, image=ARM64).files()), place / "ed25519.tar.gz")
     files = Kit(others=(EC_OTHER,), image=ARM64).files()
+    files |= {SUMS_KEYLESS: line(sums_keyless(files[SUMS])), MANIFEST_KEYLESS: line(manifest_keyless(files[MANIFEST]))}
     write_folder(files, place / "good")
     write_tarball(tar_of(files), place / "good.tar.gz")
     bad = {**files, "README.md": b"# Other\n", "added": b""}
     del bad["block"]
     write_folder(bad, place / "bad")
     write_tarball(tar_of(bad), place / "bad.tar.gz")
+    loose = files[SUMS_KEYLESS].replace(b"log.invalid - 7", b"log.invalid \\t 7")
+    write_folder({**files, SUMS_KEYLESS: loose}, place / "loose")
     return place
 
 
@@ -108,6 +112,15 @@ def test_every_defect_is_named_with_every_awk(container: str, path_with_awk: str
     done = run(kits / "k.pub", kits / container, environment={"PATH": path_with_awk})
 
     assert (done.returncode, done.stdout, said(done)) == (6, "", BAD)
+
+
+def test_form_of_an_identity_signature_is_judged_with_every_awk(path_with_awk: str, kits: Path) -> None:
+    done = run(kits / "k.pub", kits / "loose", environment={"PATH": path_with_awk})
+
+    reason = (
+        "not in the one form of a keyless bundle, wanted a signature, a certificate and one entry of a Rekor v1 log, canonical"
+    )
+    assert (done.returncode, said(done)) == (5, f"refused: {SUMS_KEYLESS}: {reason}\n")
 
 
 @pytest.mark.parametrize(("container", "code"), [*((name, 0) for name in GOOD), ("bad", 6), ("bad.tar.gz", 6)])

@@ -39,11 +39,12 @@ environment:
   CONCELIER_DB                   the database (default: concelier)
   LNM_TRUSTED_KEY                the public key that a kit must be signed by
   LNM_EVENTS_TTL_DAYS            how long published events are kept (default: 90; 0: for ever)
-  LNM_STATE_DIR                  where work files and reports are kept (default: below XDG state)
+  LNM_STATE_DIR                  where the trust policy, work files and reports are kept (default: below XDG state)
   LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
-  6 checksum or unsafe archive, 9 another runner is at work, 10 try again, 130 cancelled"""
+  6 checksum or unsafe archive, 7 transparency log, trusted root or trust state, 8 version not monotonic,
+  9 another runner is at work, 10 try again, 130 cancelled"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,6 +80,7 @@ def parser() -> Parser:
     kit.add_argument("--kit", metavar="FOLDER", type=Path, help="the unpacked kit")
     key = Parser(add_help=False)
     key.add_argument("--key", metavar="PUB", type=Path, action="append", help="a public key that a kit may be signed by")
+    key.add_argument("--policy", metavar="FILE", type=Path, help="the trust policy (default: the one in $LNM_STATE_DIR, if any)")
     output = Parser(add_help=False)
     output.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -115,7 +117,9 @@ def parser() -> Parser:
     command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
     kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
-    verify.add_argument("kit", metavar="KIT", type=Path, help="the kit")
+    explain = command("explain", "verify a kit and tell in plain words what it is", key, below=kits)
+    for looking in (verify, explain):
+        looking.add_argument("kit", metavar="KIT", type=Path, help="the kit")
     # fmt: on
     return top
 
@@ -224,11 +228,13 @@ def run(parsed: argparse.Namespace) -> Result:
         database=given.get("db"),
         kit=given.get("kit"),
         keys=tuple(given.get("key") or ()),
+        policy=given.get("policy"),
         json=parsed.json,
         execute=given.get("execute", False) and not given.get("dry_run", False),
         resume=given.get("resume", False),
         accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
         delivery=given.get("delivery"),
+        subcommand=given.get("kit_command") or "",
         environment=dict(os.environ),
         progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
         wait_s=given.get("wait", 0),

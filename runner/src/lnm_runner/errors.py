@@ -285,6 +285,18 @@ class ChecksumError(RunnerError):
     exit_code = 6
 
 
+class TrustRootError(RunnerError):
+    """A transparency log, or the root from which trust in it comes, does not vouch for an identity's signature."""
+
+    exit_code = 7
+
+
+class VersionError(RunnerError):
+    """A kit, or a policy, comes at the wrong time: an older version than is allowed, too old, or from the future."""
+
+    exit_code = 8
+
+
 class LockedError(RunnerError):
     """Another runner is, or was, at work."""
 

@@ -1,7 +1,8 @@
 """What the operator asked for: the parsed command line, and the one reading of the environment.
 
 Variables: CONCELIER_MONGO_URI, CONCELIER_MONGO_PASSWORD_FILE and CONCELIER_DB (facts 1.1, decisions §9), LNM_TRUSTED_KEY,
-LNM_EVENTS_TTL_DAYS, LNM_LEASE_SECONDS. Nothing is connected, opened or judged here but the form of the values.
+LNM_EVENTS_TTL_DAYS, LNM_LEASE_SECONDS, LNM_STATE_DIR. Nothing is connected or judged here but the form of the values, and
+nothing opened but the trust policy.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lnm_runner.errors import InputError
+from lnm_runner.kit import Trust
+from lnm_runner.kit import policy as trust_policy
 from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
 
@@ -48,11 +51,15 @@ class Options:
     database: str | None = None
     kit: Path | None = None
     keys: tuple[Path, ...] = ()
+    policy: Path | None = None
+    """The trust policy, where it is not the one of the state folder."""
     json: bool = False
     execute: bool = False
     resume: bool = False
     accept_ttl_deletes: int = 0
     delivery: str | None = None
+    subcommand: str = ""
+    """The word after `lnm kit`."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
     """Where is told what is being done."""
@@ -86,20 +93,40 @@ class Options:
         return self.database if self.database is not None else self.environment.get("CONCELIER_DB") or DEFAULT_DATABASE
 
     @property
-    def trusted_keys(self) -> tuple[Path, ...]:
-        """The public keys that a kit may be signed by.
+    def trust(self) -> Trust:
+        """Whom a kit is believed: a policy, or without any the given keys alone. With a policy, keys only lend it their bytes.
 
-        Raises: InputError where none was named: a kit is never its own authority.
+        Raises: InputError where neither was named: a kit is never its own authority; or of a policy that cannot be used.
         """
-        if self.keys:
-            return self.keys
+        path = self.policy_path
+        policy = None if path is None else trust_policy.read(path)
         named = self.environment.get("LNM_TRUSTED_KEY")
-        if not named:
+        keys = self.keys or ((Path(named),) if named else ())
+        if policy is None and not keys:
             raise InputError(
                 "no key was named that a kit may be signed by",
-                hint="add --key KEY.pub, or set LNM_TRUSTED_KEY; the key must come another way than the kit",
+                hint="add --key KEY.pub or set LNM_TRUSTED_KEY, or add --policy FILE; it must come another way than the kit",
             )
-        return (Path(named),)
+        return Trust(policy, keys)
+
+    @property
+    def policy_path(self) -> Path | None:
+        """The trust policy: --policy, or the one of the state folder if it is there.
+
+        Raises: InputError where it cannot be seen whether it is: that must not lead to the weaker mode.
+        """
+        if self.policy is not None:
+            return self.policy
+        path = self.state_folder / trust_policy.FILE
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as err:
+            raise InputError(
+                f"{path}: cannot be looked at: {err.strerror}", hint="let LNM_STATE_DIR name your own folder"
+            ) from err
+        return path
 
     @property
     def kit_path(self) -> Path:
@@ -147,11 +174,16 @@ class Options:
         )
         return Path(base) / "lnm"
 
+    @property
+    def trusted(self) -> list[tuple[str, Path]]:
+        """The options that say whom a kit is believed, as they were given."""
+        return [*(("--key", key) for key in self.keys), *([("--policy", self.policy)] if self.policy else [])]
+
     def command(self, *words: str) -> str:
         """A command of `lnm` about the same kit, key and database, to be typed as it is."""
         given = [
             ("--kit", self.kit or "KIT"),
-            *(("--key", key) for key in self.keys),
+            *self.trusted,
             ("--db", self.database),
             ("--mongo-uri", self.mongo_uri),
         ]

@@ -30,7 +30,7 @@ def run(options: Options) -> Result:
     if options.delivery is None:
         raise InputError("no delivery was named", hint="lnm apply 21-101")
     _ = options.settings, options.lease_s  # wrong ones are told before anything is asked
-    kit = open_kit(options.kit_path, options.trusted_keys, options.baked_in)
+    kit = open_kit(options.kit_path, options.trust, options.baked_in)
     (migration,) = migrations.chosen(kit, options.delivery)
     if migration.transformation is not None:
         raise InputError(

@@ -28,7 +28,7 @@ def run(options: Options) -> Result:
     Raises: RunnerError.
     """
     require_sensible(options)
-    kit = open_kit(options.kit_path, options.trusted_keys, options.baked_in)
+    kit = open_kit(options.kit_path, options.trust, options.baked_in)
     (migration,) = migrations.chosen(kit, DELIVERY)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, *(() if options.execute else (Topology.STANDALONE,)))

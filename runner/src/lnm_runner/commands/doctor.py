@@ -63,7 +63,7 @@ def run(options: Options) -> Result:
 
     Raises: RunnerError.
     """
-    kit = open_kit(options.kit, options.trusted_keys, options.baked_in) if options.kit else None
+    kit = open_kit(options.kit, options.trust, options.baked_in) if options.kit else None
     with mongo.connect(options) as server:
         holder = lease.holder(server.database)
         is_held = holder is not None and bool(holder["isHeld"])

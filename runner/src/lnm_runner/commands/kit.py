@@ -1,16 +1,19 @@
-"""`lnm kit verify KIT`: verifies a kit, folder or tarball, and says what it is. It needs no database."""
+"""`lnm kit …`: what can be done with a kit without a database; a module kit_<word> for each word."""
 
 from __future__ import annotations
 
-from lnm_runner import kit
+import dataclasses
+import importlib
+
 from lnm_runner.commands import Result
 from lnm_runner.options import Options
 
 
 def run(options: Options) -> Result:
-    """Verifies a kit.
+    """Runs the command below `lnm kit` that was asked for; its word is told with --json as `subcommand`.
 
-    Raises: RunnerError with the verifier's exit code.
+    Raises: RunnerError.
     """
-    report = kit.verify(options.kit_path, options.trusted_keys)
-    return Result({"kit": str(options.kit_path), **report.as_json()}, report.lines())
+    module = importlib.import_module(f"lnm_runner.commands.kit_{options.subcommand}")
+    result: Result = module.run(options)
+    return dataclasses.replace(result, data={"subcommand": options.subcommand, **result.data})

@@ -24,7 +24,7 @@ def run(options: Options) -> Result:
     Raises: RunnerError.
     """
     _ = options.settings  # a wrong one is told before anything is asked
-    kit = open_kit(options.kit_path, options.trusted_keys, options.baked_in)
+    kit = open_kit(options.kit_path, options.trust, options.baked_in)
     wanted = migrations.chosen(kit, options.delivery)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER, Topology.STANDALONE)

@@ -32,7 +32,7 @@ def run(options: Options) -> Result:
     """
     if options.delivery is None:
         raise InputError("no delivery was named", hint="lnm rollback 21-101")
-    kit = open_kit(options.kit_path, options.trusted_keys, options.baked_in)
+    kit = open_kit(options.kit_path, options.trust, options.baked_in)
     (migration,) = migrations.chosen(kit, options.delivery)
     if migration.transformation is not None:
         return rollback_backfill.run(options, kit, migration)

@@ -21,7 +21,7 @@ def run(options: Options) -> Result:
 
     Raises: RunnerError.
     """
-    kit = open_kit(options.kit, options.trusted_keys, options.baked_in) if options.kit else None
+    kit = open_kit(options.kit, options.trust, options.baked_in) if options.kit else None
     with mongo.connect(options) as server:
         rows = [{**row, "_id": str(row["_id"])} for row in ledger.rows(server.database)]
         own, foreign = ledger.published(server.database)

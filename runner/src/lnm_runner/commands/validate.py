@@ -39,7 +39,7 @@ def run(options: Options) -> Result:
     Raises: RunnerError.
     """
     _ = options.settings  # a wrong one is told before anything is asked
-    kit = open_kit(options.kit_path, options.trusted_keys, options.baked_in)
+    kit = open_kit(options.kit_path, options.trust, options.baked_in)
     (schema,), (backfill,) = (migrations.chosen(kit, delivery) for delivery in (SCHEMA, BACKFILL))
     with mongo.connect(options) as server:
         standing = runs.standing(server.database)

@@ -1,0 +1,1 @@
+"""Signing by identity against the development instance, and how its signatures can lie."""
