@@ -25,6 +25,7 @@ LAYOUT = Path(__file__).resolve().parents[2] / "bundle-layout"
 VERIFY_PY, VERIFY_SH = LAYOUT / "verify_kit.py", LAYOUT / "verify.sh"
 PY, SH, LNM = "verify_kit.py", "verify.sh", "lnm kit verify"
 BOTH = (PY, SH)
+POLICY = "trust-policy.toml"
 MEMORY_KIB = 768 * 1024  # no lie may need more (A10)
 FILE_KIB = 512 * 1024  # and none may fill the disk
 PATIENCE_S = 120
@@ -144,8 +145,13 @@ def verify_here(place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
 
 
 def verify_by_lnm(place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
-    """The verdict of `lnm kit verify` by the main() of the wheel in this process; tests/conftest.py puts the wheel on the path."""
+    """The verdict of `lnm kit verify` by the main() of the wheel in this process; tests/conftest.py puts the wheel on the path.
+
+    A trust policy that lies beside the kit is given, too.
+    """
     options = prepare(place, PY, keys, kit)[2:]
+    if (place / POLICY).exists():
+        options += ["--policy", str(place / POLICY)]
     with signals_kept(), environment_of(environment(place)):
         return here(importlib.import_module("lnm_runner.cli").main, ["kit", "verify", *options], place)
 

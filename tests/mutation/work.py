@@ -19,7 +19,7 @@ source_paths = [{source}]
 use_git_change_detection = false
 timeout_multiplier = 10.0
 timeout_constant = 5.0
-pytest_add_cli_args = ["-p", "no:cacheprovider"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "tests.mutation.quickest"]
 pytest_add_cli_args_test_selection = {tests}
 
 [tool.pytest.ini_options]
@@ -27,7 +27,15 @@ pythonpath = ["."]
 addopts = ["--import-mode=importlib", "-n", "0"]
 markers = ["mongod: not here"]
 """
-TESTS = ("tests/__init__.py", "tests/conftest.py", "tests/schedule.py", "tests/verify", "tests/faults", "tests/golden")
+TESTS = (
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "tests/schedule.py",
+    "tests/verify",
+    "tests/faults",
+    "tests/golden",
+    "tests/mutation",
+)
 BESIDE = ("VERSION", "bundle-layout/verify.sh")
 """What the tests read beside the module."""
 

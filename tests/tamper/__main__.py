@@ -22,6 +22,7 @@ from tests.faults.controls import Control
 from tests.faults.registry import LIES, Lie, in_turn
 from tests.faults.verifiers import ALL, SH
 from tests.tamper.files import Truth, file_lies
+from tests.tamper.identities import Identified
 from tests.tamper.judging import CONTROLS, VERIFIERS, Judged, judge
 from tests.tamper.members import member_cases
 from tests.tamper.report import Report
@@ -44,6 +45,7 @@ def tasks(place: Path) -> Iterator[Task]:
     yield from ((case, verifier) for case in cases for verifier in VERIFIERS)
     yield from ((lie, verifier) for verifier in VERIFIERS for lie in (LIES if verifier != SH or ALL else in_turn()))
     yield from of_the_built_kit(real)
+    yield from ((case, by) for case, verifiers in Identified(place / "instance").cases() for by in verifiers)
 
 
 def good(*truths: Truth) -> Iterator[Control]:

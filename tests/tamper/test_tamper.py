@@ -14,6 +14,7 @@ from tests.faults.registry import FOLDER, Lie
 from tests.faults.verifiers import LNM, PY, SH
 from tests.tamper.__main__ import due, of_the_built_kit
 from tests.tamper.files import CHANGES, Truth, file_lies
+from tests.tamper.identities import Identified
 from tests.tamper.judging import VERIFIERS, judge
 from tests.tamper.members import member_cases
 from tests.tamper.report import Report
@@ -64,6 +65,18 @@ def test_a_member_of_the_manifest_cannot_be_edited(cut: Cut, verifier: str) -> N
 
     assert [one for one in judged if one.wrong] == []
     assert {one.row for one in judged} >= {"T10", "C12"}
+
+
+def test_what_is_inside_an_identitys_signature_cannot_be_changed(tmp_path: Path) -> None:
+    """tests/keyless has sigstore-python, cosign and sigstore-js judge all of them."""
+    cases = list(Identified(tmp_path / "instance").cases())
+
+    judged = [judge(case, LNM) for case, _ in cases]
+
+    assert [one for one in judged if one.wrong] == []
+    assert [one.name for one in judged if one.accepted] == [f"{cases[0][0].name}, {FOLDER}"]
+    assert [judge(cases[0][0], verifier).wrong for verifier in (PY, SH)] == [(), ()]
+    assert {verifiers for _, verifiers in cases} == {(LNM,), VERIFIERS}
 
 
 def test_every_file_of_the_built_kit_comes_before_verify_sh() -> None:
