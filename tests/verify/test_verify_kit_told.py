@@ -73,6 +73,7 @@ def test_the_json_of_a_good_kit_has_all_of_this_and_no_more(tmp_path: Path) -> N
         "files": 7,
         "statements": [PROVENANCE, SPDX],
         "images": [],
+        "identity": None,
     }
 
 
@@ -101,7 +102,7 @@ def test_the_words_about_a_good_kit_are_these(tmp_path: Path, source: dict[str, 
         "checked: delivery 21-101 ready (20251202_lnm_21_101)",
         "checked: delivery 21-102 absent (not in this version)",
         "checked: part runbook ready",
-        "trust: dev: warning: a development key signed this kit; do not take it into production",
+        "trust: dev: warning: a development key or log signed this kit; do not take it into production",
         f"verified: {ROOT} rootHash {made.root_hash}",
     ]
 
