@@ -2,7 +2,7 @@
 
     python -m tests.mutation [PART …]
 
-PART: curves, archive, forms, statements, command. Fails where less than nine mutants of ten are noticed, or, with no PART, where the
+PART: curves, archive, forms, statements, command of verify_kit.py; policy, judgement, identity, … of the runner. Fails where less than nine mutants of ten are noticed, or, with no PART, where the
 page leaves a survivor unexplained or explains one that is none any more. `--report-only` reads what an earlier run left.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.mutation import explained
-from tests.mutation.results import Mutant, survivors, tried
+from tests.mutation.results import Mutant, Survivor, survivors, tried
 from tests.mutation.subjects import SUBJECTS, Subject
 from tests.mutation.work import lay_out
 
@@ -31,7 +31,7 @@ def run(folder: Path, subject: Subject, parts: list[str]) -> None:
 
     Raises: CalledProcessError where the tests fail without any mutant.
     """
-    wanted = [f"{subject.module}.{function}__mutmut_*" for function, part in subject.part_of().items() if part in parts]
+    wanted = [f"{function}__mutmut_*" for function, part in subject.part_of().items() if part in parts]
     lay_out(folder, subject)
     command = ["nice", "-n", str(NICE), "mutmut", "run", "--max-children", str(os.cpu_count() or 1), *wanted]
     subprocess.run(command, cwd=folder, check=True)
@@ -49,31 +49,36 @@ def score(mutants: list[Mutant]) -> float:
     return 100 * sum(one.is_killed for one in mutants) / len(mutants) if mutants else 0.0
 
 
-def report(folder: Path, subject: Subject, parts: list[str]) -> bool:
-    """Prints what is known of a subject, and writes it down; whether all is well."""
-    mutants = [one for one in tried(folder, subject) if not parts or one.part in parts]
-    found, page = survivors(folder, subject, mutants), explained.read()
-    unexplained, stale = page.unexplained(found), [] if parts else page.stale(found)
+def report(mutants: list[Mutant], found: list[Survivor], *, is_whole: bool) -> bool:
+    """Prints what is known, and writes it down; whether all is well."""
+    page = explained.read()
+    unexplained, stale = page.unexplained(found), page.stale(found) if is_whole else []
     print("\n".join(table(mutants)))
     for one in unexplained:
         print(f"NOT EXPLAINED {explained.row(one)}")
     for other in stale:
         print(f"OUT OF DATE {other}")
     told = {"score": score(mutants), "mutants": len(mutants), "survivors": [vars(one) for one in found]}
-    (folder / "report.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    (WORK / "report.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return score(mutants) >= explained.LEAST and not unexplained and not stale
 
 
 def main(arguments: list[str]) -> int:
     """All subjects; the exit code."""
     parts = [word for word in arguments if word != REPORT_ONLY]
-    well = []
+    known = {part for subject in SUBJECTS.values() for part in subject.part_of().values()}
+    if not set(parts) <= known:
+        print(f"no part of that name; there are: {', '.join(sorted(known))}", file=sys.stderr)
+        return 2
+    mutants: list[Mutant] = []
+    found: list[Survivor] = []
     for name, subject in SUBJECTS.items():
-        folder = WORK / name
-        if REPORT_ONLY not in arguments:
-            run(folder, subject, parts)
-        well.append(report(folder, subject, parts))
-    return 0 if all(well) else 1
+        if not parts or set(parts) & set(subject.part_of().values()):
+            if REPORT_ONLY not in arguments:
+                run(WORK / name, subject, parts)
+            some = [one for one in tried(WORK / name, subject) if not parts or one.part in parts]
+            mutants, found = mutants + some, found + survivors(WORK / name, some)
+    return 0 if report(mutants, found, is_whole=not parts) else 1
 
 
 if __name__ == "__main__":

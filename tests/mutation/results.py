@@ -20,6 +20,8 @@ class Mutant:
 
     name: str
     """As mutmut numbers it."""
+    place: str
+    """Its file."""
     function: str
     part: str
     status: str
@@ -49,27 +51,27 @@ def tried(folder: Path, subject: Subject) -> list[Mutant]:
     from mutmut.mutation.data import SourceFileMutationData  # noqa: PLC0415 - reads the settings of the folder it is in
     from mutmut.stats import status_by_exit_code  # noqa: PLC0415 - the same
 
-    parts = subject.part_of()
-    with contextlib.chdir(folder):
-        data = SourceFileMutationData(path=f"{subject.module}.py")
-        data.load()
-    found = []
-    for name, code in data.exit_code_by_key.items():
-        function = name.removeprefix(f"{subject.module}.").partition("__mutmut_")[0]
-        if code is not None:
-            found.append(Mutant(name, plain(function), parts[function], status_by_exit_code[code]))
+    parts, found = subject.part_of(), []
+    for place in subject.sources:
+        with contextlib.chdir(folder):
+            data = SourceFileMutationData(path=place)
+            data.load()
+        for name, code in data.exit_code_by_key.items():
+            module, _, function = name.partition("__mutmut_")[0].rpartition(".")
+            if code is not None:
+                found.append(Mutant(name, place, plain(function), parts[f"{module}.{function}"], status_by_exit_code[code]))
     return found
 
 
-def survivors(folder: Path, subject: Subject, mutants: Sequence[Mutant]) -> list[Survivor]:
+def survivors(folder: Path, mutants: Sequence[Mutant]) -> list[Survivor]:
     """Those that survived; mutants that differ in the same way in two places of a function are one."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - as above
 
     with contextlib.chdir(folder):
         alive = [one for one in mutants if not one.is_killed]
-        diffs = {one: get_diff_for_mutant(one.name, path=f"{subject.module}.py").splitlines()[2:] for one in alive}
+        diffs = {one: get_diff_for_mutant(one.name, path=one.place).splitlines()[2:] for one in alive}
     return sorted(
-        {Survivor(one.function, side(diff, "-"), side(diff, "+")) for one, diff in diffs.items()},
+        {Survivor(f"{one.part}: {one.function}", side(diff, "-"), side(diff, "+")) for one, diff in diffs.items()},
         key=lambda survivor: (survivor.function, survivor.was, survivor.mutant),
     )
 

@@ -1,11 +1,11 @@
-"""What is broken, in which parts, and the tests that must notice: those that call the module inside their own process."""
+"""What is broken, in which parts, and the tests that must notice: those that call the code inside their own process."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -23,52 +23,53 @@ BY_PROCESS = (
 
 @dataclass(frozen=True)
 class Subject:
-    """One module under mutation."""
+    """Files that are broken, and what judges them."""
 
-    source: Path
-    module: str
-    """The name under which the tests import it; mutmut takes it for the file's."""
-    place: str
-    """Where the tests look for the file."""
-    parts: Mapping[str, tuple[str, ...]]
-    """Titles of the sections of the file, by their beginnings."""
+    sources: Mapping[str, Path]
+    """By their place in mutmut's folder; below src/ it is that of the module's name."""
     tests: tuple[str, ...]
-    without: str
-
-    def sections(self) -> Iterator[tuple[str, str]]:
-        """`(section, function)` for each function and method, as mutmut writes it: `x_function`, `xǁClassǁmethod`."""
-        text = self.source.read_text(encoding="utf-8")
-        titles = {number: match[1] for number, line in enumerate(text.splitlines(), 1) if (match := SECTION.match(line))}
-        for node in ast.parse(text).body:
-            section = titles[max(number for number in titles if number <= node.lineno)] if node.lineno >= min(titles) else ""
-            if isinstance(node, ast.FunctionDef):
-                yield section, f"x_{node.name}"
-            elif isinstance(node, ast.ClassDef):
-                yield from ((section, f"xǁ{node.name}ǁ{inner.name}") for inner in node.body if isinstance(inner, ast.FunctionDef))
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Sections of the one file, by the beginnings of their titles; where there are none, each file is a part."""
+    beside: Mapping[str, Path] = field(default_factory=dict)
+    """What the files need that is not broken, by its place."""
+    looked_for: Mapping[str, str] = field(default_factory=dict)
+    """Where the tests look for a file, and its place."""
+    without: str = "nothing_is_left_out"
+    """Of the tests, by pytest's -k."""
 
     def part_of(self) -> dict[str, str]:
-        """`{function: part}`.
+        """`{module.function: part}`, functions and methods as mutmut writes them: `x_function`, `xǁClassǁmethod`.
 
         Raises: ValueError where a section is in no part, or in two.
         """
         found: dict[str, str] = {}
-        for section, function in self.sections():
-            (part,) = [name for name, titles in self.parts.items() if section.startswith(titles)]
-            found[function] = part
+        for place, source in self.sources.items():
+            module = module_name(place)
+            for section, function in functions(source):
+                fitting = [name for name, titles in self.parts.items() if section.startswith(titles)]
+                (found[f"{module}.{function}"],) = fitting if self.parts else [source.stem]
         return found
 
 
+def module_name(place: str) -> str:
+    """The module that mutmut takes a file for; a package is its __init__."""
+    return place.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def functions(source: Path) -> Iterator[tuple[str, str]]:
+    """`(section, function)` of a file; the section is empty before the first."""
+    text = source.read_text(encoding="utf-8")
+    titles = {0: ""} | {number: match[1] for number, line in enumerate(text.splitlines(), 1) if (match := SECTION.match(line))}
+    for node in ast.parse(text).body:
+        section = titles[max(number for number in titles if number <= node.lineno)]
+        if isinstance(node, ast.FunctionDef):
+            yield section, f"x_{node.name}"
+        elif isinstance(node, ast.ClassDef):
+            yield from ((section, f"xǁ{node.name}ǁ{inner.name}") for inner in node.body if isinstance(inner, ast.FunctionDef))
+
+
 VERIFY_KIT = Subject(
-    source=ROOT / "bundle-layout/verify_kit.py",
-    module="verify_kit_under_test",
-    place="bundle-layout/verify_kit.py",
-    parts={
-        "curves": ("ECDSA", "Ed25519", "keys"),
-        "archive": ("names", "the tarball", "the folder"),
-        "forms": ("bytes", "the forms", "stage 2", "stages 3"),
-        "statements": ("statements", "the manifest", "images", "stage 5", "identity"),
-        "command": ("failures", "the whole", "the command"),
-    },
+    sources={"verify_kit_under_test.py": ROOT / "bundle-layout/verify_kit.py"},
     tests=(
         *(
             f"{UNIT}_{name}.py"
@@ -76,6 +77,28 @@ VERIFY_KIT = Subject(
         ),
         "tests/faults/test_sentences.py",
     ),
+    parts={
+        "curves": ("ECDSA", "Ed25519", "keys"),
+        "archive": ("names", "the tarball", "the folder"),
+        "forms": ("bytes", "the forms", "stage 2", "stages 3"),
+        "statements": ("statements", "the manifest", "images", "stage 5", "identity"),
+        "command": ("failures", "the whole", "the command"),
+    },
+    looked_for={"bundle-layout/verify_kit.py": "verify_kit_under_test.py"},
     without=BY_PROCESS,
 )
-SUBJECTS = {"verify_kit": VERIFY_KIT}
+RUNNER = ROOT / "runner/src"
+KIT = sorted((RUNNER / "lnm_runner/kit").glob("*.py"))
+RUNNER_KIT = Subject(
+    sources={f"src/{path.relative_to(RUNNER).as_posix()}": path for path in KIT},
+    tests=(
+        *(f"tests/runner/test_{name}.py" for name in ("judgement", "policy", "offline", "opened")),
+        "tests/keyless/test_kit_identity.py",
+    ),
+    beside={
+        "src/lnm_runner": RUNNER / "lnm_runner",
+        "src/lnm_runner/kit/verify_kit.py": ROOT / "bundle-layout/verify_kit.py",
+        "docs": ROOT / "docs",
+    },
+)
+SUBJECTS = {"verify_kit": VERIFY_KIT, "runner_kit": RUNNER_KIT}

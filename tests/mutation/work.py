@@ -1,4 +1,4 @@
-"""The folder in which mutmut works: the module under its tests' name, the tests, and where these look for it.
+"""The folder in which mutmut works: the files under the names by which tests import them, the tests, and where these look.
 
 mutmut writes all mutants of a file into one, chooses one by a variable, and forks before each run of the tests; it finds out which
 tests reach which function. Results are kept in the folder, so that a run that was stopped goes on.
@@ -15,7 +15,9 @@ from tests.mutation.subjects import Subject
 
 SETTINGS = """\
 [tool.mutmut]
-source_paths = [{source}]
+source_paths = {sources}
+only_mutate = {sources}
+also_copy = ["scripts", "src"]
 use_git_change_detection = false
 timeout_multiplier = 10.0
 timeout_constant = 5.0
@@ -27,15 +29,7 @@ pythonpath = ["."]
 addopts = ["--import-mode=importlib", "-n", "0"]
 markers = ["mongod: not here"]
 """
-TESTS = (
-    "tests/__init__.py",
-    "tests/conftest.py",
-    "tests/schedule.py",
-    "tests/verify",
-    "tests/faults",
-    "tests/golden",
-    "tests/mutation",
-)
+TESTS = ("tests", "scripts")
 BESIDE = ("VERSION", "bundle-layout/verify.sh")
 """What the tests read beside the module."""
 
@@ -43,23 +37,26 @@ BESIDE = ("VERSION", "bundle-layout/verify.sh")
 def lay_out(folder: Path, subject: Subject) -> None:
     """Makes the folder, or brings it up to date; mutmut sees by a function's text whether its results still hold."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(subject.source, folder / f"{subject.module}.py")
-    tests = json.dumps([*subject.tests, "-k", f"not ({subject.without})"])
-    (folder / "pyproject.toml").write_text(SETTINGS.format(source=json.dumps(f"{subject.module}.py"), tests=tests), "utf-8")
-    shutil.rmtree(folder / "tests", ignore_errors=True)
+    for name in (*TESTS, "src"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for name in TESTS:
         copy(ROOT / name, folder / name)
+    for place, source in {**subject.beside, **subject.sources}.items():
+        copy(source, folder / place)
     for name in BESIDE:
         copy(ROOT / name, folder / "mutants" / name)
-    link = folder / "mutants" / subject.place
-    if not link.is_symlink():
-        link.symlink_to(folder / "mutants" / f"{subject.module}.py")
+    sources, tests = json.dumps(list(subject.sources)), json.dumps([*subject.tests, "-k", f"not ({subject.without})"])
+    (folder / "pyproject.toml").write_text(SETTINGS.format(sources=sources, tests=tests), encoding="utf-8")
+    for looked_for, place in subject.looked_for.items():
+        link = folder / "mutants" / looked_for
+        if not link.is_symlink():
+            link.symlink_to(folder / "mutants" / place)
 
 
 def copy(source: Path, target: Path) -> None:
-    """A file or a folder."""
+    """A file or a folder, with its times: mutmut compares them."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     else:
         shutil.copy2(source, target)
