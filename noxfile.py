@@ -76,6 +76,17 @@ def sharded(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", tests, "--no-cov", *session.posargs)
 
 
+@nox.session(default=False)
+def foreign(session: nox.Session) -> None:
+    """cosign 2 and 3 on what we sign and we on what they sign; builds both where they are not there (Go, some minutes)."""
+    install(session, "test")
+    build = ("sh", "ci/tools/build.sh")
+    three, two = (str(session.run(*build, *which, external=True, silent=True)).splitlines()[-1] for which in ((), ("cosign2",)))
+    path = os.pathsep.join([three, session.bin, os.environ["PATH"]])
+    tests = ("tests/foreign", "tests/verify/test_cosign_layout.py")
+    session.run("python", "-m", "pytest", *tests, "--no-cov", *session.posargs, env={"PATH": path, "LNM_COSIGN2": two})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff and mypy over everything in Python."""

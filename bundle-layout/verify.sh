@@ -308,7 +308,7 @@ read_key() {
         { grep -q -e '-rawin' help && openssl pkey -pubin -inform DER -in "$1.der" -pubout -out "$1.pem" >/dev/null; } ||
             end 1 "$(openssl version | shown) is too old for an Ed25519 key, use OpenSSL 3.0 or newer, or verify_kit.py"
         ;;
-    *) refuse 2 "$key_shown" 'another kind of key' 'wanted ECDSA P-256 (uncompressed point) or Ed25519' ;;
+    *) refuse 2 "$key_shown" "$(other_kind "$1.der")" 'wanted ECDSA P-256 (uncompressed point) or Ed25519' ;;
     esac
     case $algorithm in # the SSH wire form: RFC 5656 section 3.1, RFC 8709 section 4
     P-256) printf '\000\000\000\023ecdsa-sha2-nistp256\000\000\000\010nistp256\000\000\000\101' && tail -c 65 "$1.der" ;;
@@ -317,6 +317,29 @@ read_key() {
     sha256sum "$1.der" wire | awk -v key="$key_n $algorithm" "$AWK_BASE64"'
         NR == 1 { key = key " " $1 " " base64($1) }
         NR == 2 { print key, "SHA256:" substr(base64($1), 1, 43) }'
+}
+
+# other_kind FILE: what a key that is none of ours is, told by the OBJECT IDENTIFIER near the front of its SPKI: RFC 3279, RFC 4055,
+# RFC 5480, SEC 2, RFC 8410.
+other_kind() {
+    case $(printf '%.80s' "$spki") in
+    *06092a864886f70d010101*)
+        bits=$(openssl rsa -pubin -inform DER -in "$1" -noout -text 2>/dev/null | sed -n 's/.*(\([0-9]*\) bit.*/ of \1 bits/p')
+        echo "RSA$bits (RSA below 3072 bits is refused anywhere, larger ones are not used here)"
+        ;;
+    *06092a864886f70d01010a*) echo RSA-PSS ;;
+    *06072a8648ce380401*) echo DSA ;;
+    *06052b81040021*) echo ECDSA P-224 ;;
+    *06052b81040022*) echo ECDSA P-384 ;;
+    *06052b81040023*) echo ECDSA P-521 ;;
+    *06052b8104000a*) echo ECDSA secp256k1 ;;
+    *06082a8648ce3d030107*) echo ECDSA P-256 written in another way ;;
+    *06072a8648ce3d0201*) echo ECDSA on another curve ;;
+    *06032b656e*) echo X25519 ;;
+    *06032b656f*) echo X448 ;;
+    *06032b6571*) echo Ed448 ;;
+    *) echo another kind of key ;;
+    esac
 }
 
 # find_key hint|keyid VALUE: sets what the table says of a key; fails if it stands in no line.

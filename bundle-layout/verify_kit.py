@@ -501,7 +501,54 @@ def read_spki(spki: bytes) -> PublicKey:
         keyid = "SHA256:" + to_base64(hashlib.sha256(ssh).digest()).decode("ascii").rstrip("=")
         digest = hashlib.sha256(spki)
         return PublicKey(algorithm, point, digest.hexdigest(), to_base64(digest.digest()).decode("ascii"), keyid)
-    raise Wrong("another kind of key", "wanted ECDSA P-256 with an uncompressed point, or Ed25519")
+    raise Wrong(other_kind(spki), "wanted ECDSA P-256 with an uncompressed point, or Ed25519")
+
+
+RSA = "RSA"
+OTHER_KINDS = (  # the OBJECT IDENTIFIER near the front of an SPKI, and what it says; words of an error, and no more
+    ("06092a864886f70d010101", RSA),  # RFC 3279 section 2.3.1
+    ("06092a864886f70d01010a", "RSA-PSS"),  # RFC 4055 section 1.2
+    ("06072a8648ce380401", "DSA"),  # RFC 3279 section 2.3.2
+    ("06052b81040021", "ECDSA P-224"),  # RFC 5480 section 2.1.1.1, and the next two
+    ("06052b81040022", "ECDSA P-384"),
+    ("06052b81040023", "ECDSA P-521"),
+    ("06052b8104000a", "ECDSA secp256k1"),  # SEC 2 section A.2.1
+    ("06082a8648ce3d030107", "ECDSA P-256 written in another way"),
+    ("06072a8648ce3d0201", "ECDSA on another curve"),
+    ("06032b656e", "X25519"),  # RFC 8410 section 3, and the next two
+    ("06032b656f", "X448"),
+    ("06032b6571", "Ed448"),
+)
+
+
+def other_kind(spki: bytes) -> str:
+    """What a key that is none of ours is, as far as its front tells."""
+    for identifier, kind in OTHER_KINDS:
+        if bytes.fromhex(identifier) in spki[:40]:
+            bits = rsa_bits(spki) if kind == RSA else 0
+            size = f" of {bits} bits" if bits else ""
+            rule = " (RSA below 3072 bits is refused anywhere, larger ones are not used here)" if kind == RSA else ""
+            return kind + size + rule
+    return "another kind of key"
+
+
+def rsa_bits(spki: bytes) -> int:
+    """The bits of the modulus in SEQUENCE{algorithm, BIT STRING{SEQUENCE{modulus, …}}} (RFC 8017 A.1.1); 0 if there is none."""
+    try:
+        algorithm = der_content(spki, 0)[0]
+        key = der_content(spki, der_content(spki, algorithm)[1])[0] + 1  # the byte that counts unused bits
+        start, end = der_content(spki, der_content(spki, key)[0])
+    except IndexError:
+        return 0
+    return int.from_bytes(spki[start:end], "big").bit_length()
+
+
+def der_content(data: bytes, at: int) -> Tuple[int, int]:
+    """Where the content of the DER element at an offset begins and ends (X.690 section 8.1.3)."""
+    start, size = at + 2, data[at + 1]
+    if size & 0x80:
+        start, size = start + (size & 0x7F), int.from_bytes(data[start : start + (size & 0x7F)], "big")
+    return start, start + size
 
 
 def load_keys(paths: Sequence[PathText]) -> Tuple[PublicKey, ...]:

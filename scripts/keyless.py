@@ -86,9 +86,9 @@ def is_current(signer: Signer, written: Path) -> bool:
             return False
         (log,) = instance.load(signer.folder).trusted_root()["tlogs"]
         (entry,) = json.loads(written.read_bytes())["verificationMaterial"]["tlogEntries"]
+        return bool(entry["logId"] == log["logId"])
     except (KitError, OSError, ValueError, LookupError, TypeError):
         return False
-    return bool(entry["logId"] == log["logId"])
 
 
 def write_blob(out: BinaryIO, *, blob: Path, sigstore: str, signer: Signer) -> None:

@@ -1,9 +1,9 @@
 """The signing key: where it is, what it is, and its public half.
 
-Formats: PKCS#8 PEM (RFC 5958, RFC 7468), plain or encrypted, ECDSA on P-256 (FIPS 186-5) or Ed25519 (RFC 8032);
-public keys as SubjectPublicKeyInfo PEM. Without `LNM_SIGNING_KEY` a development key is made on first use in the
-build's own folder under XDG state, 0600 in 0700; what it signs has trust `dev`. No private key and no password ever
-gets into a message, a record, an argument of a process or doit's state.
+Formats: PKCS#8 PEM (RFC 5958, RFC 7468), plain or encrypted, or a key of cosign's (`key_form` tells them apart), ECDSA on
+P-256 (FIPS 186-5) or Ed25519 (RFC 8032); public keys as SubjectPublicKeyInfo PEM. Without `LNM_SIGNING_KEY` a development
+key is made on first use in the build's own folder under XDG state, 0600 in 0700; what it signs has trust `dev`. No private
+key and no password ever gets into a message, a record, an argument of a process or doit's state.
 """
 
 from __future__ import annotations
@@ -21,18 +21,25 @@ from dataclasses import field as data_field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from scripts import files
+from scripts import cosign_key, files, key_form
 from scripts.errors import InputError, MissingError
+from scripts.key_form import Form
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
     PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 
 ED25519_SPKI_BYTES = 44
 DEVELOPMENT_KEY = "dev-signing-key.pem"
 MADE = "made with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out KEY.pem && chmod 600 KEY.pem"
+NO_KEY = {
+    Form.PLAIN: "no private key in PKCS#8 PEM",
+    Form.ENCRYPTED: "the password is wrong, or the file is damaged",
+    Form.COSIGN: "the password is right, and what it opens is no private key in PKCS#8",
+}
 
 
 @dataclass(frozen=True)
@@ -116,15 +123,15 @@ def parse(path: Path, password: bytes | None) -> PrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = read_private(path)
-    encrypted = b"ENCRYPTED PRIVATE KEY" in data
-    if encrypted and password is None:
+    form = key_form.of(path, data)
+    if form is not Form.PLAIN and password is None:
         hint = "set LNM_SIGNING_KEY_PASSWORD_FILE (or LNM_SIGNING_KEY_PASSWORD)"
         raise InputError(f"{path}: the key is encrypted and no password was given", hint=hint)
+    pem = cosign_key.pkcs8(path, data, password) if form is Form.COSIGN and password is not None else data
     try:
-        key = load_pem_private_key(data, password if encrypted else None)
+        key = load_pem_private_key(pem, password if form is Form.ENCRYPTED else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        what = "the password is wrong, or the file is damaged" if encrypted else "no private key in PKCS#8 PEM"
-        raise InputError(f"{path}: {what}", hint=MADE) from None
+        raise InputError(f"{path}: {NO_KEY[form]}", hint=MADE) from None
     return checked(path, key)
 
 
@@ -145,7 +152,7 @@ def read_private(path: Path) -> bytes:
     return data
 
 
-def checked(path: Path, key: object) -> PrivateKey:
+def checked(path: Path, key: PrivateKeyTypes) -> PrivateKey:
     """Refuses every kind of key but the two.
 
     Raises: InputError.
@@ -155,7 +162,7 @@ def checked(path: Path, key: object) -> PrivateKey:
 
     if isinstance(key, Ed25519PrivateKey) or (isinstance(key, EllipticCurvePrivateKey) and key.curve.name == "secp256r1"):
         return key
-    raise InputError(f"{path}: found another kind of key, wanted ECDSA on P-256 or Ed25519", hint=MADE)
+    raise InputError(f"{path}: found {key_form.kind_of(key)}, {key_form.WANTED}", hint=MADE)
 
 
 def make_development_key(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,23 @@ def service(development: Path | None) -> Iterator[tuple[ClientTrustConfig, str]]
     from scripts.sigstore_instance import instance
 
     inst = instance.load(development)
-    with instance.serving(inst) as base:
+    with instance.serving(inst) as base, without_proxy():
         yield ClientTrustConfig.from_json(json.dumps(inst.trust_config(base))), inst.token(instance.IDENTITY)
+
+
+@contextlib.contextmanager
+def without_proxy() -> Iterator[None]:
+    """Lets the library speak to this very process: it asks the environment for a proxy, and no proxy leads back here."""
+    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    os.environ |= dict.fromkeys(before, "127.0.0.1")
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def sign_blob(sha256: str, development: Path | None) -> tuple[bytes, str]:

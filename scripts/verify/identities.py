@@ -3,8 +3,8 @@
 (1) A kit without keyless files passes; it says so. (2) Whom to trust comes from the options alone: a trusted root, an identity
 and its issuer, all three. Without them a kit of trust `dev` is held against the development instance of this user, which proves
 that a build agrees with itself and nothing else; any other is not judged, and fails. (3) Certificate, log entry and signature of
-both files verify; (4) the one is over SHA256SUMS, the payload of the other is manifest.json. Their form is for the single-file
-verifiers (kits.py).
+both files verify; (4) the one is over SHA256SUMS, the payload of the other is manifest.json; (5) cosign, where it is on the
+PATH, accepts them by the same root. Their form is for the single-file verifiers (kits.py).
 
 sigstore is imported where there is something to verify, as that takes seconds.
 """
@@ -14,12 +14,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.verify.outcome import WRONG_SIGNATURE, WRONG_TRUST, Built, Outcome, Trusted, failed, ok
+from scripts.verify import tools
+from scripts.verify.outcome import WRONG_SIGNATURE, WRONG_TRUST, Built, Outcome, Trusted, failed, ok, skipped
+from scripts.verify.statements import MANIFEST as MANIFEST_TYPE
 
 if TYPE_CHECKING:
     from sigstore.models import Bundle
@@ -35,11 +38,20 @@ DEVELOPMENT_ONLY = "by the development instance of this user: this is for develo
 
 @dataclass(frozen=True)
 class Judge:
-    """What verifies, whom the certificate has to name, and what to say of that."""
+    """What verifies, by which root, whom the certificate has to name, and what to say of that."""
 
     verifier: Verifier
-    policy: Identity
+    root: bytes
+    identity: str
+    issuer: str
     words: str
+
+    @property
+    def policy(self) -> Identity:
+        """Identity and issuer, as sigstore wants them."""
+        from sigstore.verify.policy import Identity
+
+        return Identity(identity=self.identity, issuer=self.issuer)
 
 
 def identities(built: Built) -> Iterator[Outcome]:
@@ -55,7 +67,11 @@ def identities(built: Built) -> Iterator[Outcome]:
     found = judge(built.trusted, trust)
     for name in there:
         subject = f"{built.kit_name}/{name}"
-        yield failed(subject, found, WRONG_TRUST) if isinstance(found, str) else verified(built.kit, name, subject, found)
+        if isinstance(found, str):
+            yield failed(subject, found, WRONG_TRUST)
+        else:
+            yield verified(built.kit, name, subject, found)
+            yield foreign(built.kit, name, subject, found)
 
 
 def trust_of(manifest: Path) -> str:
@@ -68,37 +84,40 @@ def trust_of(manifest: Path) -> str:
 def judge(trusted: Trusted, trust: str) -> Judge | str:
     """(2) Who judges; or why nobody can."""
     from sigstore.errors import Error
-    from sigstore.models import TrustedRoot
-    from sigstore.verify import Verifier
-    from sigstore.verify.policy import Identity
 
     if trusted.root is None or trusted.identity is None or trusted.issuer is None:
         if trusted != Trusted() or trust != "dev":
             return f"is not judged: {WANTED}"
         return development()
     try:
-        verifier = Verifier(trusted_root=TrustedRoot.from_file(str(trusted.root)))
+        root = trusted.root.read_bytes()
+        verifier = verifier_of(root)
     except (OSError, ValueError, Error) as err:
         return f"is not judged: {trusted.root.name} is no trusted root: {' '.join(str(err).split())[:200]}"
-    policy = Identity(identity=trusted.identity, issuer=trusted.issuer)
-    return Judge(verifier, policy, f"by {trusted.identity} of {trusted.issuer}")
+    return Judge(verifier, root, trusted.identity, trusted.issuer, f"by {trusted.identity} of {trusted.issuer}")
+
+
+def verifier_of(root: bytes) -> Verifier:
+    """sigstore's verifier by the bytes of a trusted root; it asks nobody.
+
+    Raises: ValueError or sigstore's Error for what is none.
+    """
+    from sigstore.models import TrustedRoot
+    from sigstore.verify import Verifier
+    from sigstore_models.trustroot.v1 import TrustedRoot as Document
+
+    return Verifier(trusted_root=TrustedRoot(Document.from_json(root)))
 
 
 def development() -> Judge | str:
     """(2) The development instance of whoever runs this, where there is one."""
-    from sigstore.models import TrustedRoot
-    from sigstore.verify import Verifier
-    from sigstore.verify.policy import Identity
-    from sigstore_models.trustroot.v1 import TrustedRoot as Document
-
     from scripts.sigstore_instance import instance
 
     folder = instance_folder()
     if not folder.is_dir():
         return f"is not judged: there is no development instance here; {WANTED}"
-    root = json.dumps(instance.load(folder).trusted_root())
-    verifier = Verifier(trusted_root=TrustedRoot(Document.from_json(root)))
-    return Judge(verifier, Identity(identity=instance.IDENTITY, issuer=instance.ISSUER), DEVELOPMENT_ONLY)
+    root = json.dumps(instance.load(folder).trusted_root()).encode("ascii")
+    return Judge(verifier_of(root), root, instance.IDENTITY, instance.ISSUER, DEVELOPMENT_ONLY)
 
 
 def instance_folder() -> Path:
@@ -122,6 +141,21 @@ def verified(kit: Path, name: str, subject: str, found: Judge) -> Outcome:
     except (OSError, ValueError, Error) as err:
         return failed(subject, f"sigstore refuses it: {' '.join(str(err).split())[:300]}", WRONG_TRUST)
     return ok(subject, f"{signed} is signed (sigstore-python) {found.words}")
+
+
+def foreign(kit: Path, name: str, subject: str, found: Judge) -> Outcome:
+    """(5) The same file by cosign; a statement is held against SHA256SUMS, its first subject."""
+    if not tools.present("cosign"):
+        return skipped(subject, "cosign is not on the PATH")
+    kind = "" if FILES[name] == SUMS else MANIFEST_TYPE
+    with tempfile.NamedTemporaryFile(suffix=".json") as root:
+        root.write(found.root)
+        root.flush()
+        whom = (Path(root.name), found.identity, found.issuer)
+        answer = tools.cosign_verifies_identity(whom, kit / SUMS, kit / name, kind)
+    if not answer.accepted:
+        return failed(subject, f"cosign refuses it for {SUMS}: {answer.complaint}", WRONG_TRUST)
+    return ok(subject, f"accepted by cosign for {SUMS}")
 
 
 class OtherPayloadError(Exception):

@@ -7,11 +7,13 @@ them is given a network by us, and cosign is told not to look for a transparency
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.util
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -104,15 +106,35 @@ def cosign_verifies_sig(key: Path, blob: Path, sig: Path) -> Answer:
     return run("cosign", "verify-blob", "--key", str(key), "--signature", str(sig), "--insecure-ignore-tlog", str(blob))
 
 
+@contextlib.contextmanager
+def no_root() -> Iterator[tuple[str, str]]:
+    """The option for a trusted root in which nobody is: beside a key none is needed, but cosign 2 would fetch the public one."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write('{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
+        file.flush()
+        yield "--trusted-root", file.name
+
+
 def cosign_verifies_bundle(key: Path, blob: Path, bundle: Path) -> Answer:
     """`cosign verify-blob` with a bundle."""
-    return run("cosign", "verify-blob", "--key", str(key), "--bundle", str(bundle), "--insecure-ignore-tlog", str(blob))
+    with no_root() as root:
+        options = ("--bundle", str(bundle), "--insecure-ignore-tlog", *root, str(blob))
+        return run("cosign", "verify-blob", "--key", str(key), *options)
 
 
 def cosign_verifies_statement(key: Path, blob: Path, bundle: Path, predicate_type: str) -> Answer:
     """`cosign verify-blob-attestation`: the statement is signed, of that type, and about this blob."""
-    options = ("--bundle", str(bundle), "--type", predicate_type, "--insecure-ignore-tlog", str(blob))
-    return run("cosign", "verify-blob-attestation", "--key", str(key), *options)
+    with no_root() as root:
+        options = ("--bundle", str(bundle), "--type", predicate_type, "--insecure-ignore-tlog", *root, str(blob))
+        return run("cosign", "verify-blob-attestation", "--key", str(key), *options)
+
+
+def cosign_verifies_identity(whom: tuple[Path, str, str], blob: Path, bundle: Path, predicate_type: str = "") -> Answer:
+    """`cosign verify-blob`, for a statement `verify-blob-attestation`; `whom`: the trusted root, the identity, its issuer."""
+    verb = ("verify-blob-attestation", "--type", predicate_type) if predicate_type else ("verify-blob",)
+    root, identity, issuer = map(str, whom)
+    options = ("--trusted-root", root, "--certificate-identity", identity, "--certificate-oidc-issuer", issuer)
+    return run("cosign", *verb, *options, "--bundle", str(bundle), str(blob))
 
 
 def cosign_verifies_image(key: Path, layout: Path) -> Answer:

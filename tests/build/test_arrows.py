@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 
 STANDARD = frozenset(sys.stdlib_module_names)
 THIRD_PARTY_OF_THE_BUILD = frozenset(
-    {"cryptography", "debian", "doit", "installer", "license_expression", "packaging", "rfc8785", "securesystemslib"}
-    | {"sigstore", "sigstore_models", "spdx_tools", "zlib_ng"}
+    {"cryptography", "debian", "doit", "installer", "license_expression", "nacl", "packaging", "rfc8785"}
+    | {"securesystemslib", "sigstore", "sigstore_models", "spdx_tools", "zlib_ng"}
 )
 RUNNER = frozenset({"lnm_runner"})
 DRIVER = frozenset({"pymongo", "bson", "gridfs"})  # all from the distribution pymongo

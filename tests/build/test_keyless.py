@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 import json
 import re
 import shutil
@@ -18,6 +19,7 @@ from scripts import keyless
 from scripts.errors import InputError
 from scripts.keyless import DEVELOPMENT, PUBLIC, Signer
 from scripts.keys import KeySource
+from scripts.repro import checkout, compare, workplace
 from scripts.sigstore_instance import instance
 from tests.build.test_secrets import hits
 from tests.build.trees import Tree
@@ -40,9 +42,9 @@ def by_identity(tree: Tree, folder: Path) -> Tree:
 
 @pytest.fixture(scope="module")
 def identified(built: Tree, tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """A tree that was built by key and identity. Nobody changes it."""
+    """A tree that was built by key and identity, behind a proxy that leads nowhere. Nobody changes it."""
     tree = by_identity(built, tmp_path_factory.mktemp("identified"))
-    said = tree.bundle()
+    said = tree.variant(**NO_WAY_OUT).bundle()
     assert "SHA256SUMS is signed by builder@lnm-dev.invalid of https://oidc.lnm-dev.invalid (development Sigstore)" in said.err
     return tree
 
@@ -89,6 +91,18 @@ def test_both_files_are_the_form_of_the_page(identified: Tree) -> None:
         for field, expression in fields.items():
             pattern = pattern.replace(re.escape(field), expression)
         assert re.fullmatch(pattern + "\n", data.decode("utf-8")), name
+
+
+def test_provenance_of_the_tarball_tells_who_signed_with_what(identified: Tree) -> None:
+    bundle = json.loads(Path(f"{identified.tarball}.provenance.sigstore.json").read_bytes())
+    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    steps = statement["predicate"]["buildDefinition"]["internalParameters"]["steps"]
+
+    told = {step["step"]: step for step in steps if step["step"].startswith("scripts.keyless.")}
+    assert set(told) == {"scripts.keyless.write_blob", "scripts.keyless.write_statement"}
+    assert all(step["tools"]["sigstore"] == importlib.metadata.version("sigstore") for step in told.values())
+    assert all(task["settings"] == {"sigstore": DEVELOPMENT} for step in told.values() for task in step["tasks"])
+    assert all("scripts/sigstore_instance/log.py" in step["code"] for step in told.values())
 
 
 def test_what_is_up_to_date_is_not_signed_again(identified: Tree) -> None:
@@ -138,6 +152,19 @@ def test_no_token_and_no_key_of_the_instance_is_left_or_said(identified: Tree) -
     assert not [needle for answer in said for needle in needles if needle.decode() in answer.text]
 
 
+def test_no_verdict_of_reproducibility_is_about_it(identified: Tree, built: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LNM_SIGN", "keyless")
+    monkeypatch.setenv("LNM_SIGSTORE", "development")
+    monkeypatch.setenv("LNM_SIGNING_KEY", "/own.pem")
+
+    environment = workplace.surroundings(identified.root)
+    held = checkout.hold(identified.root, compare.look(built.root))
+
+    assert {"LNM_SIGN", "LNM_SIGSTORE"} & set(environment) == set()
+    assert environment["LNM_SIGNING_KEY"] == "/own.pem"
+    assert held.note == "the kit in artifacts/lnm is signed by an identity too, and no two such signatures are alike"
+
+
 # ---- no identity
 
 
@@ -150,7 +177,7 @@ def unsigned_token() -> str:
 
 
 def test_a_build_that_gets_no_identity_says_so_before_it_makes_anything(sources: Tree) -> None:
-    said = sources.variant(LNM_SIGN="keyless").doit("bundle")
+    said = sources.variant(LNM_SIGN="keyless", **NO_WAY_OUT).doit("bundle")  # should the machine have one: nothing goes public
 
     assert said.code != 0
     assert "LNM_SIGN=keyless: nothing here gives this build an identity to sign with" in said.err

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as ser
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from scripts import keys
+from scripts import key_form, keys
 from scripts.errors import InputError, KitError, MissingError
 from tests.build.trees import powerless
 from tests.conftest import ROOT
@@ -28,11 +28,18 @@ PASSWORD = "correct horse battery staple"
 Make = Callable[[], PrivateKeyTypes]
 P256: Make = lambda: ec.generate_private_key(ec.SECP256R1())  # noqa: E731 - a table of makers
 ED25519: Make = ed25519.Ed25519PrivateKey.generate
-WRONG_KINDS: dict[str, Make] = {
-    "rsa": lambda: rsa.generate_private_key(65537, 2048),
-    "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
-    "secp256k1": lambda: ec.generate_private_key(ec.SECP256K1()),
-    "x25519": x25519.X25519PrivateKey.generate,
+WEAK = 1024  # bits
+WRONG_KINDS: dict[str, tuple[Make, str]] = {
+    "rsa_1024": (lambda: rsa.generate_private_key(65537, WEAK), f"RSA of 1024 bits ({key_form.RSA_RULE})"),
+    "rsa_2048": (lambda: rsa.generate_private_key(65537, 2048), f"RSA of 2048 bits ({key_form.RSA_RULE})"),
+    "rsa_3072": (lambda: rsa.generate_private_key(65537, 3072), f"RSA of 3072 bits ({key_form.RSA_RULE})"),
+    "dsa": (lambda: dsa.generate_private_key(WEAK), "DSA of 1024 bits"),
+    "p224": (lambda: ec.generate_private_key(ec.SECP224R1()), "ECDSA on P-224"),
+    "p384": (lambda: ec.generate_private_key(ec.SECP384R1()), "ECDSA on P-384"),
+    "p521": (lambda: ec.generate_private_key(ec.SECP521R1()), "ECDSA on P-521"),
+    "secp256k1": (lambda: ec.generate_private_key(ec.SECP256K1()), "ECDSA on secp256k1"),
+    "ed448": (ed448.Ed448PrivateKey.generate, "Ed448"),
+    "x25519": (x25519.X25519PrivateKey.generate, "X25519"),
 }
 
 
@@ -40,6 +47,12 @@ def pem_of(key: PrivateKeyTypes, password: str | bytes | None = None) -> bytes:
     secret = password.encode() if isinstance(password, str) else password
     seal = ser.BestAvailableEncryption(secret) if secret else ser.NoEncryption()
     return key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, seal)
+
+
+def traditional(key: PrivateKeyTypes, password: str | None = None) -> bytes:
+    """PKCS#1, SEC 1 or OpenSSL's own for DSA; encrypted, it is RFC 1421 with MD5."""
+    seal = ser.BestAvailableEncryption(password.encode()) if password else ser.NoEncryption()
+    return key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.TraditionalOpenSSL, seal)
 
 
 def stored(folder: Path, pem: bytes, mode: int = 0o600) -> Path:
@@ -107,12 +120,55 @@ def test_a_password_need_not_be_utf_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", WRONG_KINDS)
-@pytest.mark.parametrize("password", [None, PASSWORD], ids=["plain", "sealed"])
-def test_every_other_kind_of_key_is_refused(tmp_path: Path, kind: str, password: str | None) -> None:
-    path = stored(tmp_path, pem_of(WRONG_KINDS[kind](), password))
+def test_every_other_kind_of_key_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    make, said = WRONG_KINDS[kind]
+    key = make()
+    for password in (None, PASSWORD):
+        error = refused(key=stored(tmp_path, pem_of(key, password)), LNM_SIGNING_KEY_PASSWORD=PASSWORD)
+        assert isinstance(error, InputError)
+        assert error.message == f"{tmp_path}/key.pem: found {said}, wanted ECDSA on P-256 or Ed25519"
+
+
+def test_rsa_and_dsa_in_their_old_forms_are_refused_by_name(tmp_path: Path) -> None:
+    for kind, label in (("rsa_1024", b"RSA PRIVATE KEY"), ("dsa", b"DSA PRIVATE KEY"), ("p384", b"EC PRIVATE KEY")):
+        make, said = WRONG_KINDS[kind]
+        pem = traditional(make())
+        assert label in pem
+        assert f"found {said}, wanted" in refused(key=stored(tmp_path, pem)).message
+
+
+def test_sec_1_is_read_as_openssl_writes_it(tmp_path: Path) -> None:
+    generate = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", str(tmp_path / "key.pem")]
+    subprocess.run(generate, check=True, capture_output=True)
+    path = stored(tmp_path, (tmp_path / "key.pem").read_bytes())
+    assert path.read_bytes().startswith(b"-----BEGIN EC PARAMETERS-----")
+    assert b"BEGIN EC PRIVATE KEY" in path.read_bytes()
+    keys.source({"LNM_SIGNING_KEY": str(path)}).load()
+
+
+@pytest.mark.parametrize("make", [P256, lambda: rsa.generate_private_key(65537, WEAK)], ids=["ec", "rsa"])
+def test_a_key_encrypted_by_md5_of_its_password_is_refused_and_openssl_mends_it(tmp_path: Path, make: Make) -> None:
+    key = make()
+    path = stored(tmp_path, traditional(key, PASSWORD))
     error = refused(key=path, LNM_SIGNING_KEY_PASSWORD=PASSWORD)
-    assert isinstance(error, InputError)
-    assert "wanted ECDSA on P-256 or Ed25519" in error.message
+    assert "Proc-Type: 4,ENCRYPTED, a password hashed once by MD5), wanted PKCS#8" in error.message
+    command = error.hint.split(" && ")[0].replace("NEW.pem", str(tmp_path / "new.pem"))
+    subprocess.run([*command.split(), "-passin", f"pass:{PASSWORD}", "-passout", "pass:new"], check=True, capture_output=True)
+    assert pem_of(ser.load_pem_private_key((tmp_path / "new.pem").read_bytes(), b"new")) == pem_of(key)
+
+
+@pytest.mark.parametrize("password", [None, PASSWORD], ids=["plain", "sealed"])
+def test_a_key_of_openssh_is_refused_and_ssh_keygen_mends_it(tmp_path: Path, password: str | None) -> None:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen (openssh-client) is not on the PATH")
+    path = tmp_path / "key.pem"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", password or "", "-f", path], check=True)
+    error = refused(key=path, LNM_SIGNING_KEY_PASSWORD=PASSWORD)
+    assert error.message == f"{path}: found a private key in OpenSSH's own form, wanted PKCS#8 in PEM"
+    command = f"{error.hint.replace('NEW.pem', 'new.pem')} -q -P '{password or ''}' -N ''"
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True)
+    mended = keys.source({"LNM_SIGNING_KEY": str(tmp_path / "new.pem")}).load()
+    assert ssh_public(mended).split()[1] == (tmp_path / "key.pem.pub").read_bytes().split()[1]
 
 
 @pytest.mark.parametrize("way", ["variable", "file", "empty"])
@@ -233,7 +289,7 @@ def test_many_builds_that_make_the_development_key_at_once_have_one_key(tmp_path
     code = """
 import sys, time
 from pathlib import Path
-from scripts import keys
+from scripts import key_form, keys
 import cryptography.hazmat.primitives.asymmetric.ec
 print("ready", flush=True)
 sys.stdin.readline()

@@ -56,6 +56,14 @@ def stamps(document: Json) -> Json:
     return stuff(document)["timestampVerificationData"]
 
 
+def sign_as(document: Json, text: str) -> None:
+    """Writes another text for the signature."""
+    if "dsseEnvelope" in document:
+        document["dsseEnvelope"]["signatures"] = [{"sig": text}]
+    else:
+        document["messageSignature"]["signature"] = text
+
+
 def _rewritten(name: str, rewrite: Rewrite, _: Kit) -> Kit:
     truth = identified_kit()
     truth.files[name] = rewrite(truth.files[name])
@@ -92,6 +100,8 @@ STRANGE: dict[str, Change] = {
     "with_a_key_beside_the_certificate": lambda d: stuff(d).update(publicKey={"hint": "x"}),
     "with_a_chain_beside_the_certificate": lambda d: stuff(d).update(x509CertificateChain={"certificates": []}),
     "with_a_key_for_a_certificate": lambda d: d.update(verificationMaterial=material(kit().key)),
+    "with_an_empty_signature": lambda d: sign_as(d, ""),
+    "with_loose_base64_in_the_signature": lambda d: sign_as(d, _loose(b64(b"signature"[:8]))),
     "without_certificate": lambda d: stuff(d).pop("certificate"),
     "with_an_empty_certificate": lambda d: stuff(d)["certificate"].update(rawBytes=""),
     "with_loose_base64_in_the_certificate": lambda d: stuff(d)["certificate"].update(rawBytes=_loose(b64(b"certificate"))),
@@ -100,11 +110,15 @@ STRANGE: dict[str, Change] = {
     "with_a_line_end_in_the_certificate": lambda d: stuff(d)["certificate"].update(rawBytes="QUJD\n"),
     "without_timestamp_data": lambda d: stuff(d).pop("timestampVerificationData"),
     "with_two_timestamps": lambda d: stamps(d).update(rfc3161Timestamps=[STAMP, STAMP]),
+    "with_loose_base64_in_the_timestamp": lambda d: stamps(d).update(
+        rfc3161Timestamps=[{"signedTimestamp": _loose(b64(b"some"))}]
+    ),
     "with_an_empty_timestamp": lambda d: stamps(d).update(rfc3161Timestamps=[{"signedTimestamp": ""}]),
     "with_another_kind_of_timestamp": lambda d: stamps(d).update(rfc3161Timestamps=[{**STAMP, "note": "x"}]),
     "without_log_entry": lambda d: stuff(d).update(tlogEntries=[]),
     "with_two_log_entries": lambda d: stuff(d)["tlogEntries"].append(entry(d)),
     "with_a_further_member_in_the_entry": lambda d: entry(d).update(note="x"),
+    "with_loose_base64_in_the_promise": lambda d: entry(d)["inclusionPromise"].update(signedEntryTimestamp=_loose(b64(b"some"))),
     "without_promise": lambda d: entry(d).pop("inclusionPromise"),
     "without_proof": lambda d: entry(d).pop("inclusionProof"),
     "without_body": lambda d: entry(d).pop("canonicalizedBody"),
@@ -121,6 +135,8 @@ STRANGE: dict[str, Change] = {
     "with_loose_base64_of_the_log": lambda d: entry(d)["logId"].update(keyId=_loose(b64(bytes(32)))),
     "without_checkpoint": lambda d: proof(d).pop("checkpoint"),
     "with_a_hash_of_33_bytes": lambda d: proof(d).update(hashes=[b64(bytes(33))]),
+    "with_a_root_of_31_bytes": lambda d: proof(d).update(rootHash=b64(bytes(31))),
+    "with_an_index_in_the_proof_in_hex": lambda d: proof(d).update(logIndex="0x1"),
     "with_an_empty_hash": lambda d: proof(d).update(hashes=[""]),
     "with_null_for_a_hash": lambda d: proof(d).update(hashes=[None]),
     "with_a_negative_tree": lambda d: proof(d).update(treeSize="-2"),

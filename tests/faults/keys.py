@@ -118,12 +118,14 @@ def ed25519(word: str) -> Key:
 
 def other_curve(curve: ec.EllipticCurve) -> bytes:
     """The public key file of a curve that the kit does not know."""
-    return Key(ec.derive_private_key(int.from_bytes(seeded(curve.name)), curve)).pem
+    number = int.from_bytes(seeded(curve.name)) >> max(0, 257 - curve.key_size)
+    return Key(ec.derive_private_key(number, curve)).pem
 
 
-def rsa_public() -> bytes:
-    """An RSA-2048 public key file; nobody has its private half, and nobody needs it."""
-    modulus = int.from_bytes(b"\xc1" + b"".join(seeded(f"rsa {part}") for part in range(8))[1:]) | 1
+def rsa_public(bits: int) -> bytes:
+    """An RSA public key file; nobody has its private half, and nobody needs it."""
+    parts = b"".join(seeded(f"rsa {part}") for part in range(bits // 256))
+    modulus = int.from_bytes(b"\xc1" + parts[1:]) | 1
     public = rsa.RSAPublicNumbers(65537, modulus).public_key()
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 

@@ -1,4 +1,4 @@
-"""Lies about signatures: rows C5 to C10. Who signed, over what, how the number is written, how the DSSE around it is written."""
+"""Lies about signatures: rows C5 to C10 and C17. Who signed, over what, how the number is written, how the DSSE around it is written."""
 
 from __future__ import annotations
 
@@ -281,9 +281,14 @@ RAW: dict[str, RawSignature] = {
     "of_r_negated": partial(_with_numbers, lambda r, s: (P256_ORDER - r, s)),
     "of_huge_numbers": partial(_with_numbers, lambda r, s: (r << 200, s << 200)),
     "over_sha1": partial(_hashed, hashes.SHA1()),  # noqa: S303 # the downgrade is the lie
+    "over_md5": partial(_hashed, hashes.MD5()),  # noqa: S303 # the same
+    "over_sha224": partial(_hashed, hashes.SHA224()),
+    "over_sha384": partial(_hashed, hashes.SHA384()),
     "over_sha512": partial(_hashed, hashes.SHA512()),
+    "as_long_as_rsa_of_2048_bits": lambda key, message: (key.sign(message) * 4)[:256],
     "by_ed25519_under_the_right_hint": lambda _, message: EDDY.sign(message),
 }
+DOWNGRADES = ("over_sha1", "over_md5", "over_sha224", "as_long_as_rsa_of_2048_bits")
 
 
 def _eddy(change: Callable[[int], int], key: Key, message: bytes) -> bytes:
@@ -339,11 +344,12 @@ def _attestation_signed(raw: RawSignature, key: Key, _: Kit) -> Kit:
 
 for _key, _prefix, _table in ((MAIN, "signature", RAW), (EDDY, "ed25519_signature", RAW_ED25519)):
     for _lie, _raw in _table.items():
-        kit_lie("C10", 5, FORM, name=f"{_prefix}_{_lie}", kin=f"{_prefix}_{_lie}")(partial(_list_signed, _raw, _key))
-        kit_lie("C10", 5, exactly(MANIFEST_DSSE), name=f"manifest_{_prefix}_{_lie}", only="folder", kin=f"{_prefix}_{_lie}")(
+        _row = "C17" if _lie in DOWNGRADES else "C10"
+        kit_lie(_row, 5, FORM, name=f"{_prefix}_{_lie}", kin=f"{_prefix}_{_lie}")(partial(_list_signed, _raw, _key))
+        kit_lie(_row, 5, exactly(MANIFEST_DSSE), name=f"manifest_{_prefix}_{_lie}", only="folder", kin=f"{_prefix}_{_lie}")(
             partial(_manifest_signed, _raw, _key)
         )
-        kit_lie("C10", 5, exactly(PROVENANCE), name=f"attestation_{_prefix}_{_lie}", only="tarball", kin=f"{_prefix}_{_lie}")(
+        kit_lie(_row, 5, exactly(PROVENANCE), name=f"attestation_{_prefix}_{_lie}", only="tarball", kin=f"{_prefix}_{_lie}")(
             partial(_attestation_signed, _raw, _key)
         )
 

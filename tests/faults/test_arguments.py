@@ -37,6 +37,13 @@ def _loose(text: bytes) -> bytes:
     return text[:at] + bytes([text[at] + 1]) + text[at + 1 :]
 
 
+def _spki(algorithm: str) -> bytes:
+    """A SubjectPublicKeyInfo of some algorithm, with three bytes for a key."""
+    identifier = bytes.fromhex(algorithm)
+    body = b"\x30" + bytes([len(identifier)]) + identifier + b"\3\2\0\1"
+    return pem("PUBLIC KEY", b"\x30" + bytes([len(body)]) + body)
+
+
 @dataclass(frozen=True)
 class BadKey:
     """A key file that must be refused."""
@@ -53,19 +60,31 @@ BAD_KEYS = (
     BadKey("private_beside_public", MAIN.pem + MAIN.private_pem, "private"),
     BadKey("private_encrypted", pem("ENCRYPTED PRIVATE KEY", b"x" * 80), "private"),
     BadKey("private_sec1", pem("EC PRIVATE KEY", b"x" * 80), "private"),
+    BadKey("private_pkcs1", pem("RSA PRIVATE KEY", b"x" * 80), "private"),
+    BadKey("private_openssh", pem("OPENSSH PRIVATE KEY", b"x" * 80), "private"),
+    BadKey("private_cosign", pem("ENCRYPTED SIGSTORE PRIVATE KEY", b"x" * 80), "private"),
+    BadKey("private_pgp", pem("PGP PRIVATE KEY BLOCK", b"x" * 80), "private"),
     BadKey("garbage", b"This is no key.\n"),
     BadKey("zeros", bytes(500)),
     BadKey("random_bytes", bytes(range(256))),
     BadKey("empty", b""),
     BadKey("newline", b"\n"),
-    BadKey("rsa_2048", rsa_public()),
-    BadKey("p384", other_curve(ec.SECP384R1())),
-    BadKey("p521", other_curve(ec.SECP521R1())),
-    BadKey("secp256k1", other_curve(ec.SECP256K1())),
-    BadKey("brainpool_p256", other_curve(ec.BrainpoolP256R1())),
-    BadKey("x25519", pem("PUBLIC KEY", EDDY.spki.replace(bytes.fromhex("2b6570"), bytes.fromhex("2b656e")))),
-    BadKey("ed448", pem("PUBLIC KEY", bytes.fromhex("3043300506032b6571033a00") + bytes(57))),
-    BadKey("p256_compressed", _compressed()),
+    BadKey("rsa_1024", rsa_public(1024), r"RSA of 1024 bits \(RSA below 3072 bits is refused anywhere"),
+    BadKey("rsa_2048", rsa_public(2048), r"RSA of 2048 bits \(RSA below 3072 bits is refused anywhere"),
+    BadKey("rsa_4096", rsa_public(4096), "RSA of 4096 bits .*larger ones are not used here"),
+    BadKey("rsa_without_a_modulus", _spki("06092a864886f70d0101010500"), r"RSA \(RSA below"),
+    BadKey("rsa_pss", _spki("06092a864886f70d01010a"), "RSA-PSS"),
+    BadKey("dsa", _spki("06072a8648ce380401"), "DSA"),
+    BadKey("p224", other_curve(ec.SECP224R1()), "ECDSA P-224"),
+    BadKey("p384", other_curve(ec.SECP384R1()), "ECDSA P-384"),
+    BadKey("p521", other_curve(ec.SECP521R1()), "ECDSA P-521"),
+    BadKey("secp256k1", other_curve(ec.SECP256K1()), "ECDSA secp256k1"),
+    BadKey("brainpool_p256", other_curve(ec.BrainpoolP256R1()), "ECDSA on another curve"),
+    BadKey("x25519", pem("PUBLIC KEY", EDDY.spki.replace(bytes.fromhex("2b6570"), bytes.fromhex("2b656e"))), "X25519"),
+    BadKey("x448", _spki("06032b656f"), "X448"),
+    BadKey("ed448", pem("PUBLIC KEY", bytes.fromhex("3043300506032b6571033a00") + bytes(57)), "Ed448"),
+    BadKey("ml_dsa_44", _spki("0609608648016503040311"), "another kind of key"),
+    BadKey("p256_compressed", _compressed(), "ECDSA P-256 written in another way"),
     BadKey("p256_hybrid", pem("PUBLIC KEY", MAIN.spki[:26] + bytes([6 | MAIN.spki[-1] & 1]) + MAIN.spki[27:])),
     BadKey("p256_not_on_the_curve", pem("PUBLIC KEY", MAIN.spki[:-1] + bytes([MAIN.spki[-1] ^ 1]))),
     BadKey("p256_at_infinity", pem("PUBLIC KEY", MAIN.spki[:27] + bytes(64))),
@@ -91,7 +110,7 @@ BAD_KEYS = (
     BadKey("pem_with_loose_bits", _loose(EDDY.pem)),
     BadKey("pem_cut", MAIN.pem[:80] + b"\n-----END PUBLIC KEY-----\n"),
     BadKey("pem_empty", b"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"),
-    BadKey("second_block_is_rsa", MAIN.pem + rsa_public()),
+    BadKey("second_block_is_rsa", MAIN.pem + rsa_public(2048), "RSA of 2048 bits"),
     BadKey("of_a_mebibyte", MAIN.pem + b"#" * 2**20),
 )
 

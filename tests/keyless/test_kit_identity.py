@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from lnm_runner.errors import RunnerError, SignatureError, TrustRootError
 from lnm_runner.kit import identity
 from lnm_runner.kit.identity import BUNDLES, MANIFEST, SUMS
 from lnm_runner.kit.judgement import Identity
-from lnm_runner.kit.policy import Policy
+from lnm_runner.kit.policy import ALGORITHMS, Policy
 
 from scripts.sigstore_instance import instance
 from scripts.sigstore_instance.instance import Instance
@@ -195,6 +196,8 @@ def test_the_root_is_the_file_that_the_policy_names_and_no_other(inst: Instance,
     named = replace(policy(root=root), path=tmp_path / "trust-policy.toml")
     file = tmp_path / "trusted_root.json"
 
+    with pytest.raises(TrustRootError, match="names no trusted root"):
+        identity.read_root(policy(root=root))
     with pytest.raises(TrustRootError, match="cannot be read"):
         identity.read_root(named)
     file.write_bytes(root)
@@ -218,3 +221,20 @@ def test_whatever_comes_out_of_the_library_is_a_refusal(
     monkeypatch.setattr("sigstore.verify.Verifier.verify_dsse", leave)
     with pytest.raises(TrustRootError, match="does not verify"):
         verified(inst, pair)
+
+
+def test_a_library_that_does_not_ask_whose_certificate_it_is_gets_nobody_accepted(
+    inst: Instance, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sigstore.verify.Verifier.verify_artifact", lambda *_: None)
+
+    with pytest.raises(TrustRootError, match="nobody asked"):
+        verified(inst, pair)
+
+
+def test_only_a_key_on_p_256_is_called_by_the_name_that_a_policy_may_allow() -> None:
+    keys = [ec.generate_private_key(curve).public_key() for curve in (ec.SECP256R1(), ec.SECP384R1())]
+    named = [identity.algorithm_of(key) for key in (*keys, ed25519.Ed25519PrivateKey.generate().public_key())]
+
+    assert named[0] == "ecdsa-p256-sha256"
+    assert not {*named[1:]} & {*ALGORITHMS.values()}

@@ -166,6 +166,10 @@ def test_a_version_below_the_least_is_refused(place: Path, minimum: str) -> None
     assert refusals(forge.kit(MAIN), place, made(BUILDER, minimum_version=minimum)) == ["minimum-version"]
 
 
+def test_the_least_version_itself_is_enough(place: Path) -> None:
+    assert seen(forge.kit(MAIN), place, made(BUILDER, minimum_version="2026.9.1")).policy is not None
+
+
 def test_every_reason_is_told_and_a_signature_decides_the_exit_code(place: Path) -> None:
     policy = made(
         signer(EDDY, "security"), BUILDER, channels=["stable"], algorithms=["ecdsa-p256-sha256"], minimum_version="2027.1.0"

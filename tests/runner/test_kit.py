@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.keys import rsa_public
 from tests.runner.fixtures import Site, watched
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit, variant
@@ -87,6 +88,14 @@ def test_a_key_that_is_none_is_refused(lnm: Lnm, tmp_path: Path) -> None:
 
     lnm.plan("--key", str(tmp_path / "none.pub"), wanted=2)
     lnm.plan("--key", str(tmp_path / "missing.pub"), wanted=4)
+
+
+def test_a_key_of_another_kind_is_refused_by_name(lnm: Lnm, tmp_path: Path) -> None:
+    for bits in (2048, 4096):
+        (tmp_path / "rsa.pub").write_bytes(rsa_public(bits))
+        answer = lnm.plan("--key", str(tmp_path / "rsa.pub"), wanted=2)
+        assert f"RSA of {bits} bits (RSA below 3072 bits is refused anywhere" in answer.stderr
+        assert "wanted ECDSA P-256" in answer.stderr
 
 
 def test_a_kit_that_is_not_there_is_told(lnm: Lnm, tmp_path: Path) -> None:

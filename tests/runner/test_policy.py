@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import os
 import re
 from pathlib import Path
 
@@ -42,6 +44,7 @@ def test_a_policy_says_what_stands_in_it() -> None:
     assert (found.kit_max_age_days, found.evidence_max_age_days) == (400, 14)
 
 
+SECRET = json.dumps(MAIN.private_pem.decode())
 DEFECTS = {
     "not_utf8": (b"\xff", "no TOML"),
     "no_toml": (b"version 1", "no TOML"),
@@ -68,6 +71,8 @@ DEFECTS = {
     "negative_age": (text(BUILDER, kit_max_age_days=-1), "kit-max-age-days: is -1"),
     "no_age": (text(BUILDER, evidence_max_age_days=None), "evidence-max-age-days: is missing"),
     "threshold_0": (text(BUILDER, threshold={"signatures": 0}), "threshold.signatures: is 0"),
+    "threshold_is_no_table": (text(BUILDER).replace(b"[threshold]\nsignatures = 1", b"threshold = 1"), "threshold: is 1, wanted a"),
+    "signer_is_no_table": (b"signer = [1]\n" + text(), "signer[1]: is 1, wanted a table"),
     "threshold_beyond_the_signers": (text(BUILDER, REHEARSAL, threshold={"signatures": 2}), "the policy has 1 such signers"),
     "role_that_nobody_has": (text(BUILDER, threshold={"signatures": 1, "security": 1}), "threshold.security: is 1"),
     "no_signer": (text(), "signer: is missing"),
@@ -79,9 +84,12 @@ DEFECTS = {
     "key_twice": (text(BUILDER, signer(MAIN, "security", name="Other")), f'the fingerprint "{MAIN.fingerprint}" stands'),
     "identity_twice": (text(BUILDER, WORKFLOW, WORKFLOW.replace("Release", "Other"), ROOT_TABLE), "the identity"),
     "key_of_another_fingerprint": (text(BUILDER.replace(MAIN.fingerprint, "0" * 64)), f"its key is sha256:{MAIN.fingerprint}"),
-    "two_keys": (text(BUILDER.replace("-----BEGIN", EDDY.pem.decode() + "-----BEGIN", 1)), "does not hold one public key"),
-    "rsa_key": (text(BUILDER.replace(MAIN.pem.decode(), rsa_public().decode())), "does not hold one public key"),
-    "private_key": (text(BUILDER.replace(MAIN.pem.decode(), MAIN.private_pem.decode())), "does not hold one public key"),
+    "two_keys": (text(BUILDER.replace("-----BEGIN", EDDY.pem.decode() + "-----BEGIN", 1)), "it holds 2 keys"),
+    "rsa_key": (text(BUILDER.replace(MAIN.pem.decode(), rsa_public(2048).decode())), "RSA of 2048 bits"),
+    "private_key": (text(BUILDER.replace(MAIN.pem.decode(), MAIN.private_pem.decode())), "a private key"),
+    "private_key_as_fingerprint": (text(BUILDER.replace(f'"sha256:{MAIN.fingerprint}"', SECRET)), "fingerprint: is a private key"),
+    "private_key_in_a_list": (text(BUILDER, channels=[MAIN.private_pem.decode()]), "channels: is a private key"),
+    "private_key_as_a_name": (f"{SECRET} = 1\n".encode() + text(BUILDER), "a private key"),
     "fingerprint_without_prefix": (text(BUILDER.replace("sha256:", "")), "signer[1].fingerprint: is"),
     "key_and_identity": (text(BUILDER + "identity = 'me'\nissuer = 'https://x'\n"), "signer[1].fingerprint: is not known here"),
     "identity_without_issuer": (text(BUILDER, "[[signer]]\nname='x'\nrole='security'\nidentity='me'\n"), "signer[2].issuer: is"),
@@ -103,6 +111,7 @@ def test_a_policy_with_a_defect_is_refused(name: str) -> None:
 
     assert said in caught.value.message
     assert "PRIVATE" not in caught.value.message
+    assert MAIN.private_pem.splitlines()[1].decode()[:20] not in caught.value.message
 
 
 def test_all_defects_are_told_at_once() -> None:
@@ -120,8 +129,10 @@ def test_a_policy_that_is_not_there_or_anybodys_is_refused(tmp_path: Path) -> No
     path.chmod(0o646)
     with pytest.raises(InputError, match="anybody may write it"):
         policy.read(path)
-    with pytest.raises(InputError, match="cannot be read"):
-        policy.read(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(InputError, match="is no file"):
+            policy.read(other)
     with pytest.raises(NotFoundError):
         policy.read(tmp_path / "none.toml")
 

@@ -12,8 +12,9 @@ import pytest
 
 from scripts import canonical, sigstore_client
 from scripts.sigstore_instance import instance
-from scripts.verify import identities
-from scripts.verify.outcome import FAILED, OK, Built, Outcome, Trusted
+from scripts.verify import identities, statements
+from scripts.verify.outcome import FAILED, OK, SKIPPED, Built, Outcome, Trusted
+from tests.verify.test_stage import without_cosign
 
 VERSION = "2026.9.1"
 SUMS, MANIFEST = "SHA256SUMS", "manifest.json"
@@ -24,7 +25,7 @@ LISTED = b"0" * 64 + b"  README.md\n"
 def manifest(trust: str) -> bytes:
     """As much of a manifest as is looked at here, as a statement that sigstore takes."""
     subject = [{"digest": {"sha256": hashlib.sha256(LISTED).hexdigest()}, "name": SUMS}]
-    statement = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://example.invalid/1", "subject": subject}
+    statement = {"_type": "https://in-toto.io/Statement/v1", "predicateType": statements.MANIFEST, "subject": subject}
     return canonical.render(statement | {"predicate": {"trust": trust}})
 
 
@@ -57,11 +58,17 @@ def place(honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A copy that a lie may be told in."""
     shutil.copytree(honest, tmp_path / "place")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "place/state"))
+    monkeypatch.setenv("PATH", without_cosign())
     return tmp_path / "place"
 
 
-def looked(place: Path, kit: str, trusted: Trusted) -> list[Outcome]:
+def asked(place: Path, kit: str, trusted: Trusted) -> list[Outcome]:
     return list(identities.identities(Built(place / kit, VERSION, place / "key", place, trusted)))
+
+
+def looked(place: Path, kit: str, trusted: Trusted) -> list[Outcome]:
+    """What sigstore-python finds."""
+    return [outcome for outcome in asked(place, kit, trusted) if outcome.state != SKIPPED]
 
 
 def right(place: Path) -> Trusted:
@@ -70,6 +77,22 @@ def right(place: Path) -> Trusted:
 
 def states(outcomes: list[Outcome]) -> list[tuple[str, int]]:
     return [(outcome.state, outcome.exit_code) for outcome in outcomes]
+
+
+def test_cosign_is_asked_where_it_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [outcome.words for outcome in asked(place, "dev", Trusted()) if outcome.state == SKIPPED] == 2 * [
+        "cosign is not on the PATH"
+    ]
+    monkeypatch.undo()
+    if shutil.which("cosign") is None:
+        pytest.skip("cosign is not on the PATH (CI builds it: ci/tools/build.sh)")
+
+    found = asked(place, "keyless", right(place))
+    _list_changed(place / "keyless" / f"concelier-lnm-{VERSION}")
+    lied = asked(place, "keyless", right(place))
+
+    assert [outcome.words for outcome in found if "cosign" in outcome.words] == 2 * ["accepted by cosign for SHA256SUMS"]
+    assert [outcome.state for outcome in lied if "cosign" in outcome.words] == [FAILED, FAILED]
 
 
 @pytest.mark.parametrize("kit", ["dev", "keyless"])

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from tests.build.conftest import built, wheels  # noqa: F401 - fixtures: a tree that was built once
+from tests.build.cosign_box import sealed
 from tests.build.trees import Said, Tree, traces
 from tests.conftest import ROOT
 from tests.faults.verifiers import ALL
@@ -194,11 +195,15 @@ def test_it_needs_no_network(kit: Kit) -> None:
     assert said.code == 0, said.text
 
 
-def test_a_kit_signed_with_ed25519_passes(built: Tree, tmp_path: Path) -> None:  # noqa: F811 - the fixture
-    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, ser.NoEncryption())
-    (tmp_path / "key.pem").write_bytes(pem)
-    (tmp_path / "key.pem").chmod(0o600)
-    tree = copied(built, tmp_path).variant(LNM_SIGNING_KEY=str(tmp_path / "key.pem"))
+def test_a_kit_signed_with_ed25519_by_a_key_that_is_sealed_as_cosign_does_it_passes(
+    built: Tree,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    path, password = tmp_path / "cosign.key", tmp_path / "password"
+    path.write_bytes(sealed(ed25519.Ed25519PrivateKey.generate(), b"the password"))
+    path.chmod(0o600)
+    password.write_text("the password\n")
+    tree = copied(built, tmp_path).variant(LNM_SIGNING_KEY=str(path), LNM_SIGNING_KEY_PASSWORD_FILE=str(password))
     tree.bundle()
     said = stage(Kit(tree.dist, tree.version), without=(FOREIGN,), PATH=os.environ["PATH"])
     assert said.code == 0, said.text

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.verify.tiny_kit import ECDSA, EDDSA, OTHER, load
+from tests.verify.tiny_kit import ECDSA, EDDSA, LAW, OTHER, load
 
 vk = load()
 SPKI = PublicFormat.SubjectPublicKeyInfo
@@ -83,6 +85,14 @@ def test_file_that_is_no_key_is_refused_with_exit_2(data: bytes) -> None:
 
     assert refused.value.exit_code == 2
     assert refused.value.failures[0].file == "k.pub"
+
+
+@LAW
+@given(data=st.binary(max_size=400))
+@pytest.mark.parametrize("start", ["", "3082", "30820122300d06092a864886f70d01010105000382"], ids=["any", "der", "rsa"])
+def test_a_key_of_any_other_bytes_is_refused_and_never_unforeseen(start: str, data: bytes) -> None:
+    with pytest.raises(vk.Wrong, match=r"another kind of key|RSA|DSA|ECDSA|X25519|X448|Ed448"):
+        vk.read_spki(bytes.fromhex(start) + data)
 
 
 PRIVATE = {

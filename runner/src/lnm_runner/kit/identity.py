@@ -150,7 +150,7 @@ def run(name: str, data: bytes, bundle: bytes, matching: Matching, root: bytes) 
     elif verifier.verify_dsse(parsed, matching) != (IN_TOTO, data):
         raise ValueError("its payload is not manifest.json")
     if len(matching.found) != 1:
-        raise ValueError("its certificate has the names of several signers of the policy")
+        raise ValueError("nobody asked whose certificate it is")
     check_unseen(json.loads(bundle))
 
 

@@ -8,13 +8,12 @@ that TOML refuses, keys that stand twice in it among that, is told with TOML's l
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from lnm_runner.errors import InputError, NotFoundError
 from lnm_runner.kit import core
@@ -121,8 +120,10 @@ def read(path: Path) -> Policy:
     Raises: NotFoundError where there is none; InputError where it cannot be read, is anybody's to write, or has defects.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would make us wait
+            raise InputError(f"{path}: is no file, wanted a trust policy", hint="check --policy")
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
             data = file.read(LARGEST + 1)
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such trust policy", hint="check --policy; without a policy, name a --key") from err
@@ -207,20 +208,21 @@ def key_of(table: Table, *, is_needed: bool) -> tuple[str, bytes | None]:
     if not is_needed and not table.has("public-key"):
         return fingerprint, None
     pem = table.text("public-key", r"[\t\r\n -~]{1,10000}", "a public key in PEM form").encode("ascii")
-    found = fingerprints(pem) if pem else [fingerprint]
-    if found != [fingerprint]:
-        what = f"the fingerprint of its key is sha256:{found[0]}" if len(found) == 1 else "it does not hold one public key"
-        table.wrong("public-key", f"{what}, wanted one ECDSA P-256 or Ed25519 key with the fingerprint beside it")
+    right = f"its key is sha256:{fingerprint}"
+    found = held(pem) if pem else right
+    if found != right:
+        table.wrong("public-key", f"{found}; wanted one ECDSA P-256 or Ed25519 key with the fingerprint beside it")
     return fingerprint, pem
 
 
-def fingerprints(pem: bytes) -> Sequence[str]:
-    """Those of the keys in a PEM text; none where it is refused."""
+def held(pem: bytes) -> str:
+    """In words: the fingerprint of the one key in a PEM text, or what is there instead; never the text."""
     verifier = core.verifier()
     try:
-        return [key.fingerprint for key in verifier.read_keys(pem, "public-key")]
-    except verifier.Refused:
-        return []
+        keys = verifier.read_keys(pem, "public-key")
+    except verifier.Refused as refused:
+        return str(cast("Any", refused).failures[0].found)
+    return f"its key is sha256:{keys[0].fingerprint}" if len(keys) == 1 else f"it holds {len(keys)} keys"
 
 
 def trusted_root_of(table: Table) -> TrustedRoot:

@@ -104,7 +104,9 @@ class Table:
 
 
 def shown(value: Any) -> str:
-    """A value that somebody wrote, in printable ASCII, on one line and cut; text stands in quotes."""
+    """A value that somebody wrote, in printable ASCII, on one line and cut; text stands in quotes. No private key is repeated."""
+    if "PRIVATE KEY" in str(value):
+        return "a private key, which belongs elsewhere"
     text = f'"{value}"' if isinstance(value, str) else repr(value)
     plain = text.encode("unicode_escape").decode("ascii")
     return plain if len(plain) <= MOST_SHOWN else f"{plain[:MOST_SHOWN]}..."

@@ -103,16 +103,7 @@ def judged(policy: Policy | None, report: Report, notes: Sequence[str], now: dt.
         notes = [*notes, *([f"{IDENTITY}not checked: {why}"] if report.identity_bundles else [])]
     if policy is None:
         return Verified(report, None, notes=tuple(notes))
-    identities: tuple[Identity, ...] = ()
-    unavailable: list[RunnerError] = []
-    found: list[RunnerError] = []
-    if report.identity_bundles and policy.names_identities:
-        try:
-            identities = (identity.verify(report.signed, report.identity_bundles, policy, identity.read_root(policy), now),)
-        except identity.UnavailableError as err:
-            unavailable = [err]
-        except RunnerError as err:
-            found = [err]
+    identities, unavailable, found = identified(policy, report, now)
     found += judgement.judge(policy, report, identities, now)
     if any(err.facts.get("rule") == "threshold" for err in found):
         found = unavailable + found
@@ -120,6 +111,21 @@ def judged(policy: Policy | None, report: Report, notes: Sequence[str], now: dt.
         raise gathered(found)
     told = (*notes, *(err.message for err in unavailable), *judgement.warnings(policy, report, now))
     return Verified(report, policy, identities, told)
+
+
+def identified(
+    policy: Policy, report: Report, now: dt.datetime
+) -> tuple[tuple[Identity, ...], list[RunnerError], list[RunnerError]]:
+    """Who signed by identity, where the policy names any; why that cannot be found out here; and why it is refused."""
+    if not (report.identity_bundles and policy.names_identities):
+        return (), [], []
+    try:
+        found = identity.verify(report.signed, report.identity_bundles, policy, identity.read_root(policy), now)
+    except identity.UnavailableError as err:
+        return (), [err], []
+    except RunnerError as err:
+        return (), [], [err]
+    return (found,), [], []
 
 
 def trusted_keys(trust: Trust) -> tuple[Sequence[PublicKey], list[str]]:
