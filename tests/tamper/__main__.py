@@ -20,13 +20,13 @@ from tests.faults import archive_lies, checksum_lies, identity_lies, image_lies,
 from tests.faults.controls import CONTROLS as GOOD
 from tests.faults.controls import Control
 from tests.faults.registry import LIES, Lie, in_turn
-from tests.faults.verifiers import ALL, SH
-from tests.tamper.files import Truth, file_lies
+from tests.faults.verifiers import ALL, LNM, SH
+from tests.tamper.files import Truth, file_lies, stripped
 from tests.tamper.identities import Identified
 from tests.tamper.judging import CONTROLS, VERIFIERS, Judged, judge
 from tests.tamper.members import member_cases
 from tests.tamper.report import Report
-from tests.tamper.truths import Cut, built
+from tests.tamper.truths import Cut, both, built
 
 REPORT = ROOT / "artifacts/.build/tamper-report.json"
 SOURCES = (archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies)  # whose import fills LIES
@@ -45,6 +45,7 @@ def tasks(place: Path) -> Iterator[Task]:
     yield from ((case, verifier) for case in cases for verifier in VERIFIERS)
     yield from ((lie, verifier) for verifier in VERIFIERS for lie in (LIES if verifier != SH or ALL else in_turn()))
     yield from of_the_built_kit(real)
+    yield from ((lie, LNM) for lie in stripped(cut_truth, both()))
     yield from ((case, by) for case, verifiers in Identified(place / "instance").cases() for by in verifiers)
 
 

@@ -1,6 +1,7 @@
 """Lies about every file of a kit: one byte changed, removed, renamed, there twice, swapped with the next. Nothing is signed again.
 
-The truth lies in a folder; a lie is told in a copy of hard links, in which only what it changes has bytes of its own.
+The truth lies in a folder; a lie is told in a copy of hard links, in which only what it changes has bytes of its own. A further
+signature may be removed: a kit need not have one, unless a policy demands it (`stripped`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults.checksum_lies import SIGNATURE, exactly
-from tests.faults.forge import SUMS, is_envelope
+from tests.faults.controls import Control
+from tests.faults.forge import SUMS, is_cosigned, is_envelope
 from tests.faults.keys import HasPem
 from tests.faults.registry import FOLDER, Lie, Told
+from tests.faults.verifiers import POLICY
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,22 @@ def next_other(truth: Truth, name: str) -> str:
     return next(other for other in names[at:] + names[:at] if (truth.folder / other).read_bytes() != data)
 
 
-def file_lies(truth: Truth) -> Iterator[Lie]:
-    """All lies about all files of a kit."""
+def file_lies(truth: Truth) -> Iterator[Lie | Control]:
+    """All lies about all files of a kit, and controls about those that it may be without."""
     for name in truth.names:
         other = next_other(truth, name)
         for title, (row, break_it) in CHANGES.items():
-            yield lie(truth, row, title, name, break_it, (name,))
+            if title == "removed" and is_cosigned(name):
+                yield Control(f"{name} removed, no policy", FOLDER, partial(tell, truth, name, break_it))
+            else:
+                yield lie(truth, row, title, name, break_it, (name,))
         yield lie(truth, "C2", f"swapped with {other}", name, partial(swap, other=other), (name, other))
 
 
 def lie(truth: Truth, row: str, title: str, name: str, break_it: Change, touched: tuple[str, ...]) -> Lie:
     """One lie about the files that it touches; with `title` "doubled" that is the new one."""
     told = {"doubled": (f"{name}.copy",), "renamed": (name, f"{name}.old")}.get(title, touched)
+    told = told[1:] if title == "renamed" and is_cosigned(name) else told
     code, reasons = verdict(told, is_absent=title in {"removed", "renamed"})
     kin = f"{truth.title}: every file {title.partition(' with ')[0]}"
     return Lie(f"{name} {title}", row, code, reasons, FOLDER, partial(tell, truth, name, break_it), kin)
@@ -130,8 +137,18 @@ def verdict(names: tuple[str, ...], *, is_absent: bool) -> tuple[int, tuple[str,
     return 6, tuple(map(exactly, listed))
 
 
-def tell(truth: Truth, name: str, break_it: Change, place: Path) -> Told:
-    """Breaks a copy."""
+def stripped(truth: Truth, policy: bytes) -> Iterator[Lie]:
+    """Each further signature removed before a policy that demands it."""
+    for name in filter(is_cosigned, truth.names):
+        reasons = ("the policy wants 2 signers, the kit has 1",)
+        kin = f"{truth.title}: a signature stripped"
+        yield Lie(f"{name} removed, policy", "C8", 5, reasons, FOLDER, partial(tell, truth, name, remove, policy=policy), kin)
+
+
+def tell(truth: Truth, name: str, break_it: Change, place: Path, policy: bytes = b"") -> Told:
+    """Breaks a copy, and writes a policy beside it where there is one."""
     root = truth.copied(place)
     break_it(root, name)
+    if policy:
+        (place / POLICY).write_bytes(policy)
     return root, truth.keys

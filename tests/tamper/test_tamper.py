@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.faults.controls import Control
-from tests.faults.forge import ENVELOPE, PROVENANCE, SBOM
+from tests.faults.forge import ENVELOPE, PROVENANCE, SBOM, is_cosigned
 from tests.faults.registry import FOLDER, Lie
 from tests.faults.verifiers import LNM, PY, SH
 from tests.tamper.__main__ import due, of_the_built_kit
-from tests.tamper.files import CHANGES, Truth, file_lies
+from tests.tamper.files import CHANGES, Truth, file_lies, stripped
 from tests.tamper.identities import Identified
-from tests.tamper.judging import VERIFIERS, judge
+from tests.tamper.judging import VERIFIERS, Judged, judge
 from tests.tamper.members import member_cases
 from tests.tamper.report import Report
-from tests.tamper.truths import Cut, built
+from tests.tamper.truths import Cut, both, built
 
 FEW = {*ENVELOPE, PROVENANCE, SBOM, "verify.sh", "images/lnm-runner-linux-amd64/index.json"}
 """Files of the slice."""
@@ -39,6 +39,11 @@ def truth(cut: Cut) -> Iterator[Truth]:
         yield cut.written(Path(folder))
 
 
+def lies(truth: Truth) -> list[Lie]:
+    """Those of a kit's files that are no controls."""
+    return [case for case in file_lies(truth) if isinstance(case, Lie)]
+
+
 def as_it_is(truth: Truth) -> Control:
     """The truth."""
     return Control("truth", FOLDER, lambda place: (truth.copied(place), truth.keys))
@@ -51,10 +56,10 @@ def test_the_kits_that_are_broken_are_accepted_as_they_are(truth: Truth, verifie
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
 def test_a_file_cannot_be_changed_removed_renamed_doubled_or_swapped(truth: Truth, verifier: str) -> None:
-    lies = [lie for lie in file_lies(truth) if lie.name.split()[0] in FEW]
-    assert len(lies) == len(FEW) * (len(CHANGES) + 1)
+    few = [lie for lie in lies(truth) if lie.name.split()[0] in FEW]
+    assert len(few) == len(FEW) * (len(CHANGES) + 1)
 
-    judged = [judge(lie, verifier) for number, lie in enumerate(lies) if verifier != SH or number % 4 == 0]
+    judged = [judge(lie, verifier) for number, lie in enumerate(few) if verifier != SH or number % 4 == 0]
 
     assert [one for one in judged if one.wrong or one.accepted] == []
 
@@ -65,6 +70,16 @@ def test_a_member_of_the_manifest_cannot_be_edited(cut: Cut, verifier: str) -> N
 
     assert [one for one in judged if one.wrong] == []
     assert {one.row for one in judged} >= {"T10", "C12"}
+
+
+def test_a_further_signature_may_be_missing_unless_a_policy_demands_it(truth: Truth) -> None:
+    (name,) = filter(is_cosigned, truth.names)
+    (control, renamed) = (case for case in file_lies(truth) if case.name.startswith((f"{name} removed", f"{name} renamed")))
+    assert [judge(case, verifier).wrong for case in (control, renamed) for verifier in VERIFIERS] == [()] * 6
+
+    (lie,) = stripped(truth, both())
+
+    assert judge(lie, LNM) == Judged(f"{lie.name}, {FOLDER}", "C8", lie.kin, LNM, accepted=False, wrong=())
 
 
 def test_what_is_inside_an_identitys_signature_cannot_be_changed(tmp_path: Path) -> None:
@@ -101,7 +116,7 @@ def test_a_lie_that_is_the_truth_is_an_acceptance_and_fails_the_session(truth: T
 
 
 def test_a_wrong_code_or_reason_and_a_good_kit_refused_fail_the_session(truth: Truth) -> None:
-    (removed,) = (lie for lie in file_lies(truth) if lie.name == f"{SBOM} removed")
+    (removed,) = (lie for lie in lies(truth) if lie.name == f"{SBOM} removed")
     for lie in (
         Lie("wrong code", "C2", 5, removed.reasons, FOLDER, removed.write, ""),
         Lie("wrong reason", "C2", 6, ("another file",), FOLDER, removed.write, ""),
@@ -114,7 +129,7 @@ def test_a_wrong_code_or_reason_and_a_good_kit_refused_fail_the_session(truth: T
 
 
 def test_a_kin_that_nothing_was_judged_of_fails_the_session(truth: Truth) -> None:
-    one, other, *_ = file_lies(truth)
+    one, other, *_ = lies(truth)
 
     report = Report([judge(one, PY)], due([(one, PY), (other, PY)]))
 

@@ -9,6 +9,7 @@ from tests.conftest import DIST, VERSION
 from tests.faults.forge import SBOM, Json, Kit, is_envelope
 from tests.faults.images import AMD64, ARM64, Image
 from tests.faults.keys import MAIN, SECOND, PublicKey
+from tests.runner.policies import BUILDER, SECURITY, text
 from tests.tamper.files import Truth
 
 BUILT = DIST / f"concelier-lnm-{VERSION}"
@@ -49,6 +50,13 @@ class CutKit(Kit):
         statement = super().manifest()
         statement["predicate"] = predicate
         return statement
+
+
+def both() -> bytes:
+    """The policy that demands both signers of that kit."""
+    threshold = {"signatures": 2, "builder": 1, "security": 1}
+    limits = {"kit_max_age_days": 0, "minimum_version": "2026.1.0", "development": True, "channels": ["edge", "stable", "airgap"]}
+    return text(BUILDER, SECURITY, threshold=threshold, **limits)
 
 
 class Cut:
