@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden/refusals.txt"
 SOURCES = (archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies)  # whose import fills LIES
 MOST_LINES = 12  # of one lie; more of them are the same sentence about other files
 VALUES = (
-    (r"^refused: .*?: ", "refused: FILE: "),
+    (r"^refused: (attestations/lnm-runner|attestations|images|manifest|SHA256SUMS|kit|).*?: ", r"refused: \1: "),
     (r'"(?:[^"\\]|\\.)*"', '""'),
     (r"[\[{].*[\]}]", "[]"),
     (r"SHA256:[A-Za-z0-9+/]{43}|[0-9a-f]{12,}", "HEX"),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.faults import forge
+from tests.faults.images import AMD64, ARM64, Image
+from tests.faults.keys import MAIN
 from tests.verify.tiny_kit import ECDSA, keys, load
 
 vk = load()
@@ -47,3 +52,79 @@ def test_an_image_signature_that_is_no_base64_is_told_with_its_file() -> None:
 
     (failure,) = caught.value.failures
     assert (failure.kind, failure.file, failure.wanted) == (vk.Kind.STATEMENT, "a/file", "wanted base64")
+
+
+def reported(made: forge.Kit, place: Path) -> Any:
+    """The report of a kit of the forge that is accepted."""
+    return vk.verify(made.write_folder(place), vk.read_keys(MAIN.pem, "main.pub"))
+
+
+def test_identity_signatures_are_told_and_not_judged(tmp_path: Path) -> None:
+    report = reported(forge.identified_kit(), tmp_path)
+
+    assert report.as_json()["identity"] == "not checked here"
+    assert report.lines()[-2] == "identity signature: not checked here"
+    assert list(report.identity_bundles) == ["SHA256SUMS.keyless.sigstore.json", "manifest.keyless.sigstore.json"]
+
+
+def test_images_are_told_with_their_digests(tmp_path: Path) -> None:
+    made = forge.kit()
+    made.files |= Image(MAIN, AMD64).files() | Image(MAIN, ARM64, layers=(b"x",)).files()
+
+    report = reported(made.attest(), tmp_path)
+
+    digests = [image.digest for image in report.images]
+    assert report.as_json()["images"] == [{"image": AMD64, "digest": digests[0]}, {"image": ARM64, "digest": digests[1]}]
+    about = [
+        f"checked: image {name} {digest}: signature, provenance and SBOM statement are about it"
+        for name, digest in zip((AMD64, ARM64), digests, strict=True)
+    ]
+    assert [line for line in report.lines() if line.startswith("checked: image ")] == about
+    assert report.attesters == report.signers
+
+
+def test_an_image_whose_manifest_is_too_large_is_refused(tmp_path: Path) -> None:
+    made = forge.kit()
+    made.files |= Image(MAIN, lies={"manifest": lambda data: data.ljust(vk.MAX_MANIFEST + 1)}).files()
+
+    with pytest.raises(vk.Refused, match=f"wanted such a manifest as images/{AMD64}/blobs/sha256/"):
+        reported(made.attest(), tmp_path)
+
+
+def test_a_keyless_file_may_be_as_large_as_its_budget() -> None:
+    head, rest, most = b"head " * 9, re.compile(b"x*"), vk.MAX_KEYLESS
+
+    vk.check_keyless_file("a file", head + b"x" * most, head, rest, "it")
+
+    said = refused(vk.check_keyless_file, "a file", head + b"x" * (most + 1), head, rest, "it")
+    assert said == f"refused: a file: {len(head) + most + 1} bytes, at most {len(head) + most} are allowed"
+
+
+def test_a_keyless_form_has_its_fields_in_their_order() -> None:
+    made = vk.keyless_pattern(vk.DSSE_END, b"dsse")
+
+    assert made.pattern == vk.MANIFEST_KEYLESS_PATTERN.pattern
+    assert made.groups == 14
+    text = forge.identified_kit().files["manifest.keyless.sigstore.json"]
+    rest = text[text.index(b'"sig":"') + len(b'"sig":"') :]
+    assert made.fullmatch(rest) is not None
+    assert made.fullmatch(rest.replace(b'"dsse"', b'"intoto"')) is None
+
+
+def test_no_socket_is_opened_by_the_command() -> None:
+    vk.refuse_sockets("open", ())
+
+    with pytest.raises(RuntimeError, match=r"^this verifier asked for socket\.connect, and needs no network$"):
+        vk.refuse_sockets("socket.connect", ())
+
+
+def test_a_statement_about_an_image_that_is_led_to_and_absent_is_refused(tmp_path: Path) -> None:
+    made = forge.kit()
+    files = Image(MAIN).files()
+    statement = next(name for name, data in files.items() if data.startswith(b'{"payload"'))
+    made.files |= {name: data for name, data in files.items() if name != statement}
+
+    with pytest.raises(vk.Refused) as caught:
+        reported(made.attest(), tmp_path)
+
+    assert str(caught.value).startswith(f"refused: {statement}: not in the one form of a DSSE, ")
