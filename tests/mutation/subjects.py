@@ -98,7 +98,6 @@ RUNNER_KIT = Subject(
     beside={
         "src/lnm_runner": RUNNER / "lnm_runner",
         "src/lnm_runner/kit/verify_kit.py": ROOT / "bundle-layout/verify_kit.py",
-        "docs": ROOT / "docs",
     },
 )
 SUBJECTS = {"verify_kit": VERIFY_KIT, "runner_kit": RUNNER_KIT}

@@ -30,7 +30,7 @@ addopts = ["--import-mode=importlib", "-n", "0"]
 markers = ["mongod: not here"]
 """
 TESTS = ("tests", "scripts")
-BESIDE = ("VERSION", "bundle-layout/verify.sh")
+BESIDE = ("VERSION", "bundle-layout/verify.sh", "bundle-layout/runbook", "docs")
 """What the tests read beside the module."""
 
 
