@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import forge
 from tests.faults.images import AMD64, ARM64, Image
-from tests.faults.keys import MAIN
+from tests.faults.keys import MAIN, SECOND, STRANGER
 from tests.verify.tiny_kit import ECDSA, keys, load
 
 vk = load()
@@ -128,3 +128,66 @@ def test_a_statement_about_an_image_that_is_led_to_and_absent_is_refused(tmp_pat
         reported(made.attest(), tmp_path)
 
     assert str(caught.value).startswith(f"refused: {statement}: not in the one form of a DSSE, ")
+
+
+def test_a_point_of_ed25519_has_one_way_to_be_written() -> None:
+    """y = 0 is a point of this curve, of order four; y = p would be the same."""
+    assert vk.ed_decode(bytes(32)) is not None
+    assert vk.ed_decode(vk.ED_P.to_bytes(32, "little")) is None
+
+
+def test_whoever_signed_a_statement_is_an_attester(tmp_path: Path) -> None:
+    made = forge.kit()
+    made.files |= Image(SECOND, AMD64).files()
+    given = [key for signer in (STRANGER, SECOND, MAIN) for key in vk.read_keys(signer.pem, "key.pub")]
+
+    report = vk.verify(made.attest().write_folder(tmp_path), given)
+
+    assert [key.fingerprint for key in report.attesters] == [SECOND.fingerprint, MAIN.fingerprint]
+    assert [key.fingerprint for key in report.signers] == [MAIN.fingerprint]
+
+
+def test_the_sbom_of_an_image_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    made = forge.kit()
+    made.files[f"sbom/{ARM64}.spdx.json"] = b"{}\n"
+
+    with pytest.raises(vk.Refused) as caught:
+        reported(made.attest(), tmp_path)
+
+    assert str(caught.value).startswith(f"refused: images/{ARM64}/index.json: not in the kit, ")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"migration": "a b"}, 'deliveries 1: migration is "a b", wanted a migration\'s id'),
+        ({"migration": None}, "deliveries 1: migration is null, wanted a migration's id"),
+        ({"id": ""}, 'deliveries 1: id is "", wanted an id'),
+        ({"digest": "0" * 63}, f'deliveries 1: digest is "{"0" * 63}", wanted a sha256'),
+        ({"status": "here"}, 'deliveries 1: status is "here", wanted ready or absent'),
+    ],
+)
+def test_what_is_wrong_with_a_delivery_is_told_with_its_place(change: Any, said: str) -> None:
+    part = {"digest": "0" * 64, "id": "21-101", "migration": "x", "status": "ready", **change}
+
+    with pytest.raises(vk.Wrong) as caught:
+        vk.read_parts([part], "deliveries", migrates=True)
+    assert str(caught.value) == said
+
+
+def test_what_is_wrong_with_an_absent_part_is_told_with_its_place() -> None:
+    for part, said in (
+        ({"id": "", "reason": "why", "status": "absent"}, 'parts 1: id is "", wanted an id'),
+        ({"id": "a", "reason": "", "status": "absent"}, 'parts 1: reason is "", wanted printable text'),
+    ):
+        with pytest.raises(vk.Wrong) as caught:
+            vk.read_parts([part], "parts", migrates=False)
+        assert str(caught.value) == said
+
+
+def test_integers_end_where_every_reader_sees_the_same() -> None:
+    most = 2**53 - 1
+
+    assert [vk.small_integer(str(number)) for number in (most, -most, 0)] == [most, -most, 0]
+    for number in (most + 1, -most - 1, 10**17):
+        assert refused(vk.small_integer, str(number)) == f"the number {number}, wanted none beyond 2**53 - 1"
