@@ -88,7 +88,8 @@ VERIFY_KIT = Subject(
     without=BY_PROCESS,
 )
 RUNNER = ROOT / "runner/src"
-KIT = sorted((RUNNER / "lnm_runner/kit").glob("*.py"))
+KIT = sorted(path for path in (RUNNER / "lnm_runner/kit").glob("*.py") if path.name != "offline.py")
+"""An audit hook can never be taken off again: a mutant of offline.py would sit in mutmut's own process."""
 RUNNER_KIT = Subject(
     sources={f"src/{path.relative_to(RUNNER).as_posix()}": path for path in KIT},
     tests=(
