@@ -1874,7 +1874,7 @@ class Report:
     statements: Tuple[str, ...]
     images: Tuple[Image, ...]
     attesters: Tuple[PublicKey, ...]  # of the statements and images, each once
-    signed: Mapping[str, bytes]  # SHA256SUMS and manifest.json
+    signed: Mapping[str, bytes]  # SHA256SUMS, manifest.json and the DSSE of the provenance
     identity_bundles: Mapping[str, bytes]  # the keyless files: form and subject are right, the rest is not checked
 
     @property
@@ -1948,7 +1948,7 @@ def verify(kit: PathText, keys: Sequence[PublicKey]) -> Report:
     signers = check_manifest_signatures(contents.kept, signer, keys)
     manifest = check_manifest(contents, sums)
     statements, images, attesters = check_attestations(contents, keys, sums, manifest)
-    signed = {name: contents.kept[name] for name in (SUMS, MANIFEST)}
+    signed = {name: contents.kept[name] for name in (SUMS, MANIFEST, PROVENANCE)}
     bundles = check_keyless(contents.kept, manifest.trust)
     return Report(manifest, signers, sums, statements, images, attesters, signed, bundles)
 

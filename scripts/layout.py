@@ -26,7 +26,9 @@ REQUIRED = (
     "migrations/21-102/rollback-lnm-backfill.js",
     "migrations/21-103/README.md",
     "runbook/roles/README.md",
+    "runbook/import.md",
     "runbook/trust-policy.example.toml",
+    "runbook/trust.md",
     "runner/README.md",
     "seeds/object-store/seed-manifest.json",
 )

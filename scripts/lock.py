@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ WHEELHOUSES = {"runner": wheelhouse.LOCK, "keyless": wheelhouse.KEYLESS_LOCK}
 """The groups that ship, and where their wheels are listed; a wheel that an earlier group has is in no later list."""
 CONSTRAINTS = {"runner": (), "keyless": ("runner",)}
 """What a group is resolved under; any other than these, under all that ship."""
+EXTRAS = re.compile(r"^([A-Za-z0-9._-]+)\[([^]]*)\]==", re.MULTILINE)
 SPDX_IDS = {
     "Apache Software License": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
@@ -154,17 +156,16 @@ def supplier(metadata: dict[str, Any], notices: str) -> str:
     return holder[1] if holder else ""
 
 
-def describe(item: dict[str, Any], names: set[str], folder: Path) -> dict[str, Any]:
+def describe(item: dict[str, Any], names: set[str], extras: Iterable[str], folder: Path) -> dict[str, Any]:
     """One package of the inventory, its file being in that folder.
 
-    `requires` are the packages of the same lock that it asks for on Linux.
+    `requires` are the packages of the same lock that it, or one of its extras that a lock asks for, asks for on Linux.
     """
     metadata = item["metadata"]
-    linux = {**default_environment(), "sys_platform": "linux", "platform_system": "Linux", "extra": ""}
+    linux = {**default_environment(), "sys_platform": "linux", "platform_system": "Linux"}
     asked = [Requirement(line) for line in metadata.get("requires_dist", [])]
-    wanted = {
-        canonicalize_name(r.name) for r in asked if not r.marker or r.marker.evaluate({k: str(v) for k, v in linux.items()})
-    }
+    places = [{name: str(value) for name, value in {**linux, "extra": extra}.items()} for extra in ("", *extras)]
+    wanted = {canonicalize_name(r.name) for r in asked if not r.marker or any(map(r.marker.evaluate, places))}
     filename, sha256 = file_of(item)
     notices = licences.copyright_of(folder / filename)
     return {
@@ -186,7 +187,9 @@ def lock_packages() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for lock in locks:
             download(lock, Path(folder))
-        inventory = {str(canonicalize_name(item["metadata"]["name"])): describe(item, names, Path(folder)) for item in items}
+        extras = {name: extra.split(",") for lock in locks for name, extra in EXTRAS.findall(lock.read_text(encoding="ascii"))}
+        named = [(str(canonicalize_name(item["metadata"]["name"])), item) for item in items]
+        inventory = {name: describe(item, names, extras.get(name, ()), Path(folder)) for name, item in named}
     with files.replacing(FOLDER / "packages.json") as out:
         out.write(json.dumps(inventory, indent=1, sort_keys=True, ensure_ascii=True).encode("ascii") + b"\n")
 

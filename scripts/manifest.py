@@ -20,7 +20,7 @@ ABSENT = {
     "21-102": "the backfill is not in this version; nothing of it is applied",
     "21-103": "the move of raw payloads to an object store is not in this version",
     "monitoring": "alert rules and dashboard are not in this version",
-    "runbook": "of the runbook, roles and a sample policy are in this version; migrations/21-101/README.md says how to apply it",
+    "runbook": "of the runbook, roles, trust and import are in this version; migrations/21-101/README.md says how to apply it",
     "seeds": "placeholder: no object-store seeds are in this version",
 }
 PARTS = ("monitoring", "runbook", "seeds")

@@ -22,7 +22,7 @@ BUILD_TYPE = "https://stella-ops.org/lnm/doit-build/v1"
 BUILDER = "https://stella-ops.org/lnm/builder/doit"
 SHARED = ("code", "tools")  # of a record: the same for every task of a step
 BASE_STEP = "scripts.foreign_base.write"  # not imported: what it is made of is no part of this step
-LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+LOCKED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==", re.MULTILINE)
 
 
 def read_records(records: tuple[Path, ...]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from scripts import files, sbom
 from scripts.errors import InputError
 
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(.*)$", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)(.*)$", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 LOCK = "requirements/build.txt"
 ELSEWHERE = "sys_platform == 'win32'"  # the one marker of the lock that never holds where the build runs

@@ -113,7 +113,7 @@ def cut_at(bench: Bench, undisturbed: Uninterrupted, point: Point[str]) -> None:
 def test_a_network_that_is_cut_at_any_effect_loses_nothing_and_doubles_nothing(
     bench: Bench, undisturbed: Uninterrupted, share: int, subtests: pytest.Subtests
 ) -> None:
-    each(points(undisturbed, tuple(CUTS), every=2), share, subtests, functools.partial(cut_at, bench, undisturbed))
+    each(points(undisturbed, tuple(CUTS), every=3), share, subtests, functools.partial(cut_at, bench, undisturbed))
 
 
 def test_a_write_whose_answer_is_lost_once_is_not_seen_by_the_operator(bench: Bench, undisturbed: Uninterrupted) -> None:

@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from tests.runner import installed, mongod, roles
 from tests.runner.installed import Lnm
-from tests.runner.kits import Kit
+from tests.runner.kits import Kit, variant
 from tests.runner.mongod import Mongod
 
 
@@ -81,6 +81,16 @@ def standalone() -> Iterator[Mongod]:
 def kit(dist: Path, version: str) -> Kit:
     """The kit that was built from this tree."""
     return Kit(dist / f"concelier-lnm-{version}", dist / "signing-key.pub")
+
+
+@pytest.fixture(scope="session", name="kit")
+def light_kit(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    """The same without its images and the wheels of the runner's extra, signed by a key of the tests.
+
+    A quarter of the time of a run of `lnm` is the hashing of these; for tests that run it hundreds of times and look at neither.
+    """
+    built = Kit(dist / f"concelier-lnm-{version}", dist / "signing-key.pub")
+    return variant(built, tmp_path_factory.mktemp("light") / built.folder.name, {}, without="wheelhouse-keyless")
 
 
 @pytest.fixture(scope="session")

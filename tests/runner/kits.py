@@ -57,12 +57,14 @@ def variant(
     *,
     digests: bool = True,
     ready: Mapping[str, str] | None = None,
+    without: str = "images",
 ) -> Kit:
     """A copy with other files (None: without it), signed by a new key; `digests=False` keeps the manifest's old digests.
 
-    `ready` is `{delivery: its migration's id}` for deliveries that are to be called ready. Images are left out.
+    `ready` is `{delivery: its migration's id}` for deliveries that are to be called ready. Images are left out,
+    and folders of the name that `without` is.
     """
-    shutil.copytree(source.folder, target, ignore=shutil.ignore_patterns("images", "lnm-runner-*"))
+    shutil.copytree(source.folder, target, ignore=shutil.ignore_patterns("images", "lnm-runner-*", without))
     for name, data in changes.items():
         if data is None:
             (target / name).unlink()

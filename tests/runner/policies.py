@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +40,11 @@ def identified(identity: str, issuer: str, role: str = "security") -> str:
 def text(*tables: str, threshold: Mapping[str, int] | None = None, **members: Any) -> bytes:
     """A policy: members by their name with `_` for `-` (None: without it), the threshold, then the other tables."""
     given = {**MEMBERS, **{name.replace("_", "-"): value for name, value in members.items()}}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items() if value is not None]
+    lines = [
+        f"{name} = {value if isinstance(value, dt.date) else json.dumps(value)}"
+        for name, value in given.items()
+        if value is not None
+    ]
     lines += ["[threshold]", *(f"{name} = {number}" for name, number in (threshold or {"signatures": 1}).items())]
     return "\n".join([*lines, *tables]).encode()
 

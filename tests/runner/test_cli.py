@@ -51,7 +51,9 @@ class TestUsage:
         assert lnm("--version").stdout == f"lnm {version}\n"
 
     @pytest.mark.parametrize(
-        "command", [(), ("status",), ("plan",), ("preflight",), ("apply",), ("kit",), ("kit", "verify")], ids=" ".join
+        "command",
+        [(), ("status",), ("plan",), ("preflight",), ("apply",), ("kit",), ("kit", "verify"), ("kit", "import"), ("trust",)],
+        ids=" ".join,
     )
     def test_every_command_has_help(self, lnm: Lnm, command: tuple[str, ...]) -> None:
         assert lnm(*command, "--help").stdout.startswith(f"usage: lnm {' '.join(command)}".rstrip())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
-from lnm_runner.errors import InputError, RunnerError, SignatureError, VersionError
+from lnm_runner.errors import InputError, RunnerError, SignatureError, TrustRootError, VersionError
 from lnm_runner.kit import core, judgement, verification
 from lnm_runner.kit.policy import Policy
 from lnm_runner.kit.verification import Trust, Verified
@@ -196,6 +198,7 @@ def test_every_reason_is_told_and_a_signature_decides_the_exit_code(place: Path)
     ids=["ten_years_early", "ten_years_late", "five_minutes_early", "a_day_early", "more_than_a_day_early", "last", "too_late"],
 )
 def test_a_wrong_clock_can_refuse_a_kit(place: Path, clock: dt.timedelta, *, is_refused: bool) -> None:
+    """T3, T5."""
     if is_refused:
         assert refusals(forge.kit(MAIN), place, made(BUILDER), MADE + clock) == ["age"]
     else:
@@ -277,3 +280,68 @@ def test_nobody_counts_by_an_identity_of_another_issuer(place: Path) -> None:
 
     assert [one.name for one in judgement.counted(policy, report, [right, right])] == ["Build service", "Workflow"]
     assert [one.name for one in judgement.counted(policy, report, [wrong])] == ["Build service"]
+
+
+# ---- time: T4
+
+
+def test_a_policy_past_its_last_day_admits_nothing_and_says_so_before(place: Path) -> None:
+    policy = made(BUILDER, expires=dt.date(2026, 9, 30))
+    kit = forge.kit(MAIN).write_folder(place)
+
+    assert [line for line in seen_at(kit, policy, MADE + 29 * DAY, ()).lines() if "until 2026-09-30" in line]
+    with pytest.raises(TrustRootError, match="until 2026-09-30") as caught:
+        seen_at(kit, policy, MADE + 30 * DAY, ())
+    assert caught.value.facts["rule"] == "expires"
+
+
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [
+        ("valid-from = 2026-09-02\n", "is trusted from 2026-09-02, and the kit was made 2026-09-01"),
+        ("valid-until = 2026-09-09\n", "was trusted until 2026-09-09, and this host's clock says 2026-09-10"),
+        ("valid-from = 2026-09-01\nvalid-until = 2026-09-10\n", ""),
+    ],
+)
+def test_a_signer_out_of_his_time_refuses_the_kit_although_others_are_enough(place: Path, period: str, words: str) -> None:
+    policy, kit = made(BUILDER, STORAGE + period), forge.kit(MAIN, EDDY)
+
+    if not words:
+        assert len(seen(kit, place, policy, MADE + 9 * DAY).counted()) == 2
+        return
+    with pytest.raises(SignatureError, match=words) as caught:
+        seen(kit, place, policy, MADE + 9 * DAY)
+    assert caught.value.facts == {"rule": "validity", "signer": "Storage team"}
+
+
+# ---- builder and source: C14
+
+BUILDER_ID = forge.provenance()["runDetails"]["builder"]["id"]
+
+
+@pytest.mark.parametrize(
+    ("builder", "clean", "rules"),
+    [
+        (BUILDER_ID, "false", []),
+        (f"{BUILDER_ID}2", "false", ["builder"]),
+        (BUILDER_ID, "true", ["source"]),
+        ("x", "true", ["builder", "source"]),
+    ],
+)
+def test_another_builder_or_source_than_the_policy_wants_is_refused(
+    place: Path, builder: str, clean: str, rules: list[str]
+) -> None:
+    """The forge's kits come from no work tree."""
+    policy = made(BUILDER, f'[provenance]\nbuilders = ["{builder}"]\nclean-source = {clean}\n')
+
+    if rules:
+        assert refusals(forge.kit(MAIN), place, policy) == rules
+    else:
+        assert seen(forge.kit(MAIN), place, policy).counted()
+
+
+@pytest.mark.parametrize("predicate", [{}, {"runDetails": []}, {"runDetails": {"builder": {"id": 7}}}])
+def test_provenance_that_names_no_builder_has_none(predicate: object) -> None:
+    dsse = {"payload": base64.b64encode(json.dumps({"predicate": predicate}).encode()).decode()}
+
+    assert judgement.builder_of(json.dumps(dsse).encode()) == ""

@@ -61,6 +61,9 @@ DEFECTS = {
     "version_0": (text(BUILDER, version=0), "version: is 0"),
     "version_text": (text(BUILDER, version="1"), 'version: is "1", wanted a whole number'),
     "development_text": (text(BUILDER, development="false"), 'development: is "false", wanted true or false'),
+    "expires_as_text": (text(BUILDER, expires="2027-11-30"), 'expires: is "2027-11-30", wanted a day'),
+    "expires_with_a_time": (b"expires = 2027-11-30T00:00:00Z\n" + text(BUILDER), "expires: is datetime.datetime(2027"),
+    "valid_until_before_from": (text(BUILDER + "valid-from = 2027-01-02\nvalid-until = 2027-01-01\n"), "which is after 2027-01-01"),
     "no_channel": (text(BUILDER, channels=[]), "channels: is []"),
     "unknown_channel": (text(BUILDER, channels=["nightly"]), "channels: is"),
     "channel_twice": (text(BUILDER, channels=["edge", "edge"]), "channels: is"),
@@ -164,7 +167,7 @@ def test_the_example_in_the_kit_is_a_policy_once_its_blanks_are_filled() -> None
 
 
 def test_the_example_and_the_page_name_every_member() -> None:
-    for page in (EXAMPLE, ROOT / "docs/trust.md"):
+    for page in (EXAMPLE, ROOT / "bundle-layout/runbook/trust.md"):
         words = page.read_text()
         members = re.findall(r'table\.[a-z]+\(\s*"([a-z-]+)"', "".join(inspect.getsource(read) for read in READERS))
         assert len(members) > 20

@@ -1,5 +1,6 @@
 """`python -m scripts.verify`, as nox runs it, over the kit that was built and over kits with one lie in them.
 
+The lies are told in a kit without images, a seventh as large; tests/verify/test_image_statements.py has those about images.
 Two of its checks take nine tenths of its time. Where a test changes nothing that they read they are left out, as they pass then
 as they do on the honest kit; LNM_FAULTS=all leaves out none.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import functools
 import json
 import os
 import re
@@ -66,10 +68,10 @@ class Kit:
 
 
 @pytest.fixture
-def kit(dist: Path, version: str, tmp_path: Path) -> Iterator[Kit]:
-    """A copy of the kit under test that a lie may be told in."""
-    shutil.copytree(dist, tmp_path / "dist", symlinks=True)
-    yield Kit(tmp_path / "dist", version)
+def kit(built: Tree, tmp_path: Path) -> Iterator[Kit]:  # noqa: F811 - the fixture
+    """A copy of a kit without images that a lie may be told in."""
+    shutil.copytree(built.dist, tmp_path / "dist", symlinks=True)
+    yield Kit(tmp_path / "dist", built.version)
     shutil.rmtree(tmp_path / "dist")
 
 
@@ -88,6 +90,16 @@ def stage(kit: Kit, *options: str, before: tuple[str, ...] = (), without: tuple[
         merged.pop("LNM_TRUSTED_KEY", None)
     done = subprocess.run(command, cwd=ROOT, env=merged, capture_output=True, text=True, check=False)
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+@functools.cache
+def alone() -> tuple[str, ...]:
+    """Words before a command that take the network from it; none where that may not be done here."""
+    words = ("unshare", "--map-root-user", "--net")
+    may = (
+        shutil.which("unshare") is not None and not subprocess.run([*words, "true"], check=False, capture_output=True).returncode
+    )
+    return words if may else ()
 
 
 def titles(said: Said) -> list[str]:
@@ -119,7 +131,10 @@ def flip(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def honest(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Kit, Said]:
-    """A copy of the kit under test that nobody changes, and what the stage says of it: asked once for all workers."""
+    """A copy of the kit under test that nobody changes, and what the stage says of it: asked once for all workers.
+
+    It has no network then, where that may be done here: the whole stage takes long, and the tests below look at one run of it.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "honest"
     shared.mkdir(exist_ok=True)
@@ -130,7 +145,7 @@ def honest(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory) -
             shutil.rmtree(kit.dist, ignore_errors=True)
             shutil.copytree(dist, kit.dist, symlinks=True)
             before = traces(kit.dist)
-            said = stage(kit)
+            said = stage(kit, before=alone())
             assert traces(kit.dist) == before
             (shared / "said").write_text(json.dumps(dataclasses.asdict(said)), encoding="utf-8")
     return kit, Said(**json.loads((shared / "said").read_text(encoding="utf-8")))
@@ -166,10 +181,13 @@ def test_without_cosign_its_opinion_is_missing_and_that_is_said(honest: tuple[Ki
     assert said.out.count("\n  skipped ") == 6 + images + with_verdict
 
 
-def test_with_cosign_nothing_is_skipped(kit: Kit) -> None:
+def test_with_cosign_nothing_is_skipped(honest: tuple[Kit, Said]) -> None:
     if shutil.which("cosign") is None:
         pytest.skip("cosign is not on the PATH (CI builds it: ci/tools/build.sh)")
-    said = stage(kit, PATH=os.environ["PATH"])
+    kit, _ = honest
+    said = stage(
+        kit, without=BESIDE_THE_KIT, PATH=os.environ["PATH"]
+    )  # which ask no cosign, and the tests above see what they skip
     assert said.code == 0, said.text
     assert ", 0 failed, 0 skipped" in said.out
     assert "accepted by verify_kit.py, openssl, cosign (.sig), cosign (bundle)" in said.out
@@ -177,9 +195,9 @@ def test_with_cosign_nothing_is_skipped(kit: Kit) -> None:
 
 
 def test_a_key_from_elsewhere_is_used_and_the_one_beside_the_kit_is_called_what_it_is(
-    honest: tuple[Kit, Said], tmp_path: Path
+    honest: tuple[Kit, Said], kit: Kit, tmp_path: Path
 ) -> None:
-    kit, beside = honest
+    _, beside = honest
     assert "not who made it (--key)" in beside.out
     key = str(shutil.copy(kit.dist / "signing-key.pub", tmp_path / "trusted.pub"))
     for said in (stage(kit, "--key", key, without=(FOREIGN,)), stage(kit, without=(FOREIGN,), LNM_TRUSTED_KEY=key)):
@@ -187,11 +205,10 @@ def test_a_key_from_elsewhere_is_used_and_the_one_beside_the_kit_is_called_what_
         assert "not who made it" not in said.out
 
 
-def test_it_needs_no_network(kit: Kit) -> None:
-    alone = ("unshare", "--map-root-user", "--net")
-    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+def test_it_needs_no_network(honest: tuple[Kit, Said]) -> None:
+    if not alone():
         pytest.skip("unshare (util-linux) may not make a network namespace here")
-    said = stage(kit, before=alone)
+    _, said = honest
     assert said.code == 0, said.text
 
 

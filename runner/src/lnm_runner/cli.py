@@ -115,13 +115,38 @@ def parser() -> Parser:
     seed.add_argument("--tenants", metavar="N", type=int, default=2, help="for so many tenants (default: 2)")
     seed.add_argument("--documents", metavar="N", type=int, help="so many raw documents; the corpus is copied, or cut off")
     command("doctor", "what is wrong here, with evidence, and the command that goes on; read-only", common, kit, key)
-    kits = command("kit", "look at kits").add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
+    below = command("kit", "look at kits, and let them in")
+    kits = below.add_subparsers(dest="kit_command", metavar="COMMAND", title="commands", required=True)
     verify = command("verify", "verify a kit, folder or tarball", key, below=kits)
     explain = command("explain", "verify a kit and tell in plain words what it is", key, below=kits)
     for looking in (verify, explain):
         looking.add_argument("kit", metavar="KIT", type=Path, help="the kit")
+    of_the_trust(command, key, kits)
     # fmt: on
     return top
+
+
+def of_the_trust(command: Callable[..., Parser], key: Parser, kits: Any) -> None:
+    """The commands that change the state folder: `lnm kit import`, `lnm trust`."""
+    # fmt: off
+    importing = command("import", "let a kit in and activate it; without --execute it is only verified", key, below=kits)
+    importing.add_argument("kit", metavar="KIT", type=Path, help="the kit, KIT.tar.gz or an unpacked one")
+    importing.add_argument("--execute", action="store_true", help="do it")
+    importing.add_argument("--force-activate", action="store_true", help="although a newer one was active; needs a reason")
+    importing.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept in the journal")
+    below = command("trust", "the trust policy, and the journal of what was let in by it")
+    trust = below.add_subparsers(dest="trust_command", metavar="COMMAND", title="commands", required=True)
+    command("status", "policy, active kit, highest version, head of the journal; read-only", below=trust)
+    install = command("install", "put the first trust policy in its place; without --execute it is only read", below=trust)
+    rotate = command("rotate", "put a new policy in the place of the old one, signed by root keys of both", below=trust)
+    for changing in (install, rotate):
+        changing.add_argument("policy", metavar="POLICY", type=Path, help="the policy, a TOML file")
+        changing.add_argument("--execute", action="store_true", help="do it")
+    rotate.add_argument("--signature", metavar="SIG", type=Path, action="append", help="a detached signature of it, in base64")
+    recover = command("recover", "begin a new journal where the old one cannot be believed any more", below=trust)
+    recover.add_argument("--execute", action="store_true", help="do it")
+    recover.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept in the journal")
+    # fmt: on
 
 
 def of_the_backfill(command: Callable[..., Parser], common: Parser, kit: Parser, key: Parser) -> None:
@@ -234,7 +259,8 @@ def run(parsed: argparse.Namespace) -> Result:
         resume=given.get("resume", False),
         accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
         delivery=given.get("delivery"),
-        subcommand=given.get("kit_command") or "",
+        subcommand=given.get("kit_command") or given.get("trust_command") or "",
+        signatures=tuple(given.get("signature") or ()),
         environment=dict(os.environ),
         progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
         wait_s=given.get("wait", 0),
@@ -262,8 +288,10 @@ def reason_of(given: Mapping[str, Any]) -> str:
     Raises: InputError where one of the two is missing.
     """
     reason = str(given.get("force_reason") or "").strip()
-    if bool(given.get("force")) != bool(reason):
-        raise InputError("--force and --force-reason go together", hint="--force --force-reason WHY")
+    flag = next((name for name in ("force", "force_activate") if name in given), "")
+    if flag and bool(given[flag]) != bool(reason):
+        option = f"--{flag.replace('_', '-')}"
+        raise InputError(f"{option} and --force-reason go together", hint=f"{option} --force-reason WHY")
     return reason
 
 

@@ -291,6 +291,12 @@ class TrustRootError(RunnerError):
     exit_code = 7
 
 
+class StateError(RunnerError):
+    """What this machine keeps of its policy and of earlier imports is not as it was left; nothing is imported or activated."""
+
+    exit_code = 7
+
+
 class VersionError(RunnerError):
     """A kit, or a policy, comes at the wrong time: an older version than is allowed, too old, or from the future."""
 

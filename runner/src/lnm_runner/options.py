@@ -7,14 +7,15 @@ nothing opened but the trust policy.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lnm_runner.errors import InputError
-from lnm_runner.kit import Trust
+from lnm_runner.errors import InputError, StateError
+from lnm_runner.kit import Trust, active, state
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.progress import Progress
 from lnm_runner.schema import SECONDS_PER_DAY
@@ -59,7 +60,9 @@ class Options:
     accept_ttl_deletes: int = 0
     delivery: str | None = None
     subcommand: str = ""
-    """The word after `lnm kit`."""
+    """The word after `lnm kit` or `lnm trust`."""
+    signatures: tuple[Path, ...] = ()
+    """Of a new trust policy."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
     """Where is told what is being done."""
@@ -121,6 +124,7 @@ class Options:
         try:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):
+            self.check_none_was_installed()
             return None
         except OSError as err:
             raise InputError(
@@ -128,15 +132,34 @@ class Options:
             ) from err
         return path
 
+    def check_none_was_installed(self) -> None:
+        """Believes that the state folder has no policy where its journal knows of none.
+
+        Raises: StateError where one was, and is gone: the weaker mode is not reached by removing a file.
+        """
+        if state.look(self.state_folder).standing.policy:
+            raise StateError(
+                f"{self.state_folder / trust_policy.FILE}: is gone, and the journal says that a policy was installed",
+                hint="lnm trust status tells more; put the policy back, or name one with --policy",
+            )
+
     @property
     def kit_path(self) -> Path:
-        """The kit.
+        """The kit: --kit, or the one that `lnm kit import` has made the active one here.
 
-        Raises: InputError where none was named.
+        Raises: InputError where there is neither; StateError where the state folder cannot be believed about it.
         """
-        if self.kit is None:
-            raise InputError("no kit was named", hint="add --kit FOLDER, the unpacked kit")
-        return self.kit
+        if self.kit is not None:
+            return self.kit
+        found = active.folder(self.state_folder)
+        if found is None:
+            raise InputError("no kit was named", hint="add --kit FOLDER, the unpacked kit; or import one: lnm kit import")
+        return found
+
+    @property
+    def is_one_active(self) -> bool:
+        """Whether a command that is given no kit would look for the active one."""
+        return os.path.lexists(self.state_folder / "kits/active")
 
     @property
     def baked_in(self) -> Path | None:
@@ -182,7 +205,7 @@ class Options:
     def command(self, *words: str) -> str:
         """A command of `lnm` about the same kit, key and database, to be typed as it is."""
         given = [
-            ("--kit", self.kit or "KIT"),
+            ("--kit", self.kit or (None if self.is_one_active else "KIT")),
             *self.trusted,
             ("--db", self.database),
             ("--mongo-uri", self.mongo_uri),

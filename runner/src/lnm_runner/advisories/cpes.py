@@ -13,7 +13,7 @@ PART = re.compile(r"(?:\\.|[^:\\])+")
 ANY, NOT_APPLICABLE = "*", "-"
 URI_PARTS, EDITION_PARTS = 7, 5  # part to language; edition, software edition, target software, target hardware, other
 WILDCARDS = {"\x01": "?", "\x02": "*"}  # how a URI spells them
-REMEMBERED = 65_536  # names
+REMEMBERED = 1_024  # names, 1 KB each
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

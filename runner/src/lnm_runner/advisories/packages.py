@@ -28,7 +28,7 @@ ECOSYSTEMS = {
 """`{ecosystem of OSV: (purl type, namespace)}`: ossf.github.io/osv-schema, «Defined Ecosystems», and osv.dev's purls."""
 WITH_SLASH = {"composer", "githubactions", "golang", "hex", "npm", "swift"}
 """Types whose names have their namespace before the last slash."""
-REMEMBERED = 65_536  # names; the package of an advisory is often that of the next one
+REMEMBERED = 1_024  # names, 400 bytes each; the package of an advisory is often that of the next one, seldom that of a later
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

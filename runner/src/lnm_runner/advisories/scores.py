@@ -11,7 +11,7 @@ from lnm_runner.advisories.record import PayloadError, Severity
 
 SYSTEMS = {"CVSS:3": ("cvssv3", CVSS3), "CVSS:4": ("cvssv4", CVSS4)}
 HIGHEST = 10
-REMEMBERED = 16_384  # vectors; a few thousand stand in all of OSV's advisories
+REMEMBERED = 4_096  # vectors; a few thousand stand in all of OSV's advisories
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

@@ -29,7 +29,7 @@ Point = tuple[str, "Ordered | None"]
 BEGIN = "0"  # OSV: «introduced: 0» is before every version
 WITHOUT_END = "*"  # OSV: a limit that is none
 LONGEST = 200  # characters; a longer text is no version, and Python refuses to read an integer of more than 4,300 digits
-REMEMBERED = 65_536  # versions; lists of one package are alike from advisory to advisory
+REMEMBERED = 4_096  # versions, 1 KB each; lists of one package are alike from advisory to advisory
 
 
 class Ordered(Protocol):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lnm_runner import execution, lease, ledger
-from lnm_runner.backfill import crew, inventory, report, rollback, runlog, runs, workfile
+from lnm_runner.backfill import crew, heap, inventory, report, rollback, runlog, runs, workfile
 from lnm_runner.backfill.batches import ERRORS
 from lnm_runner.backfill.leaves import CHECKPOINTS
 from lnm_runner.backfill.making import STAGES
@@ -139,6 +139,7 @@ def taken(job: Job, held: Lease) -> Mapping[str, Any]:
     except RetryableError:
         held.check()
         raise
+    heap.give_back()  # this process lives as long as the workers do
     took_ms = round((time.monotonic() - began) * 1000)
     progress.line(f"inventory: {found.documents:,} documents and {found.legacy:,} merged ones, run {found.run}")
     runlog.append(job.folder, "inventory", run=found.run, documents=found.documents, legacy=found.legacy, tookMs=took_ms)

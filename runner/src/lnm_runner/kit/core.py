@@ -42,6 +42,8 @@ class Manifest(Protocol):
     deliveries: Sequence[Part]
     parts: Sequence[Part]
     root_hash: str
+    state: str
+    """Of the source tree: clean, dirty or unknown."""
     trust: str
     version: str
 
@@ -71,7 +73,7 @@ class Report(Protocol):
     sums: Mapping[str, str]
     """The lines of SHA256SUMS: `{name: sha256}`."""
     signed: Mapping[str, bytes]
-    """SHA256SUMS and manifest.json, byte for byte."""
+    """SHA256SUMS, manifest.json and the DSSE of the provenance, byte for byte."""
     identity_bundles: Mapping[str, bytes]
     """The keyless files, `{name: bytes}`; their form is right and they are about `signed`, what is in them is not checked."""
 

@@ -6,19 +6,23 @@ The clock of a host may be wrong, so it can refuse a kit and never gets one acce
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lnm_runner.errors import RunnerError, SignatureError, VersionError
+from lnm_runner.errors import RunnerError, SignatureError, TrustRootError, VersionError
 from lnm_runner.kit.core import PublicKey, Report
 from lnm_runner.kit.policy import ALGORITHMS, BUILDER, COUNTED, Policy, Signer
+from lnm_runner.kit.toml_table import shown
 
+PROVENANCE: Final = "attestations/slsa-provenance.dsse.json"
 FUTURE: Final = dt.timedelta(days=1)
 """A builder's clock and a site's may differ by so much."""
 SOON: Final = dt.timedelta(days=30)
-"""So long before a kit gets too old, that is said."""
+"""So long before a kit gets too old, or a policy ends, that is said."""
 ASK: Final = "do not use this kit; ask the publisher for one that is signed as the policy demands"
 
 
@@ -38,10 +42,13 @@ def judge(policy: Policy, report: Report, identities: Sequence[Identity], now: d
     `identities` are those that were verified; `now` is the time of this host, in UTC.
     """
     return [
+        *policy_expired(policy, now),
         *roles_missed(policy, report),
         *threshold_missed(policy, report, identities),
+        *signers_out_of_time(policy, report, identities, now),
         *algorithms_refused(policy, report, identities),
         *kinds_refused(policy, report),
+        *provenance_refused(policy, report),
         *times_refused(policy, report, now),
     ]
 
@@ -60,6 +67,47 @@ def counted(policy: Policy, report: Report, identities: Sequence[Identity]) -> l
         for signer in policy.signers
         if signer.role in COUNTED and (signer.fingerprint in keys or (signer.identity, signer.issuer) in names)
     ]
+
+
+def policy_expired(policy: Policy, now: dt.datetime) -> Iterator[RunnerError]:
+    """After its last day a policy admits nothing: the site has missed what its owners have changed since."""
+    if policy.expires is not None and now.date() > policy.expires:
+        yield TrustRootError(
+            f"the policy was to be followed until {policy.expires}, and {here(now)}",
+            hint="get the next policy from its owners, then lnm trust rotate; if the clock is wrong, set it",
+            facts={"rule": "expires", "found": f"{policy.expires}"},
+        )
+
+
+def signers_out_of_time(
+    policy: Policy, report: Report, identities: Sequence[Identity], now: dt.datetime
+) -> Iterator[RunnerError]:
+    """Nobody has signed who was not trusted yet when the kit was made, or is not any more.
+
+    Not yet is told by the kit's own date, which its signer could move forward only past the end; no longer, by this host's clock.
+    """
+    for signer in signed_by(policy, report, identities):
+        if signer.valid_from is not None and made(report).date() < signer.valid_from:
+            why = f"is trusted from {signer.valid_from}, and the kit was made {report.manifest.created_at}"
+        elif signer.valid_until is not None and now.date() > signer.valid_until:
+            why = f"was trusted until {signer.valid_until}, and {here(now)}"
+        else:
+            continue
+        yield SignatureError(f"{signer.name}, who signed it, {why}", hint=ASK, facts={"rule": "validity", "signer": signer.name})
+
+
+def signed_by(policy: Policy, report: Report, identities: Sequence[Identity]) -> Iterator[Signer]:
+    """The signers of the policy who have signed anything in the kit."""
+    keys = {key.fingerprint for key in (*report.signers, *report.attesters)}
+    names = {(identity.identity, identity.issuer) for identity in identities}
+    for signer in policy.signers:
+        if signer.fingerprint in keys or (signer.identity, signer.issuer) in names:
+            yield signer
+
+
+def here(now: dt.datetime) -> str:
+    """What is told of this host's time beside another."""
+    return f"this host's clock says {now:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def roles_missed(policy: Policy, report: Report) -> Iterator[RunnerError]:
@@ -123,6 +171,34 @@ def kinds_refused(policy: Policy, report: Report) -> Iterator[RunnerError]:
         )
 
 
+def provenance_refused(policy: Policy, report: Report) -> Iterator[RunnerError]:
+    """The builder that the provenance names is one of the policy's, and the source was a clean commit where that is wanted."""
+    if policy.provenance is None:
+        return
+    builder, allowed = builder_of(report.signed[PROVENANCE]), ", ".join(sorted(policy.provenance.builders))
+    if builder not in policy.provenance.builders:
+        yield SignatureError(
+            f"the provenance names the builder {shown(builder)}; the policy allows {allowed}",
+            hint=ASK,
+            facts={"rule": "builder", "found": builder},
+        )
+    if policy.provenance.is_source_clean and report.manifest.state != "clean":
+        yield SignatureError(
+            f"the kit's source is {report.manifest.state}; the policy wants a clean commit",
+            hint="fetch a kit that the publisher built from a commit",
+            facts={"rule": "source", "found": report.manifest.state},
+        )
+
+
+def builder_of(dsse: bytes) -> str:
+    """The builder's id in SLSA provenance v1 (`runDetails.builder.id`) whose signature was verified; empty where it has none."""
+    try:
+        found = json.loads(base64.b64decode(json.loads(dsse)["payload"]))["predicate"]["runDetails"]["builder"]["id"]
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
 def times_refused(policy: Policy, report: Report, now: dt.datetime) -> Iterator[RunnerError]:
     """It is neither older than the policy allows, by version or by age, nor from the future."""
     manifest = report.manifest
@@ -133,13 +209,14 @@ def times_refused(policy: Policy, report: Report, now: dt.datetime) -> Iterator[
             facts={"rule": "minimum-version", "found": manifest.version, "wanted": policy.minimum_version},
         )
     age = now - made(report)
-    here = f"this host's clock says {now:%Y-%m-%dT%H:%M:%SZ}"
     facts = {"rule": "age", "createdAt": manifest.created_at, "now": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
     if age < -FUTURE:
-        yield VersionError(f"the kit was made {manifest.created_at}, and {here}", hint="set the clock of this host", facts=facts)
+        yield VersionError(
+            f"the kit was made {manifest.created_at}, and {here(now)}", hint="set the clock of this host", facts=facts
+        )
     if policy.kit_max_age_days and age > dt.timedelta(days=policy.kit_max_age_days):
         yield VersionError(
-            f"the kit was made {manifest.created_at}, and {here}; the policy allows {policy.kit_max_age_days} days",
+            f"the kit was made {manifest.created_at}, and {here(now)}; the policy allows {policy.kit_max_age_days} days",
             hint="fetch a newer kit; if the clock is wrong, set it",
             facts=facts,
         )
@@ -147,6 +224,8 @@ def times_refused(policy: Policy, report: Report, now: dt.datetime) -> Iterator[
 
 def warnings(policy: Policy, report: Report, now: dt.datetime) -> Iterator[str]:
     """What whoever uses an accepted kit should be told."""
+    if policy.expires is not None and policy.expires - now.date() < SOON:
+        yield f"the policy is to be followed until {policy.expires}; ask its owners for the next one"
     if policy.kit_max_age_days:
         left = made(report) + dt.timedelta(days=policy.kit_max_age_days) - now
         if left < SOON:

@@ -1,12 +1,13 @@
 """trust-policy.toml: whom a site trusts with a kit, and what it demands of one. Reading it; judgement.py judges by it.
 
-The form is told in docs/trust.md. A policy is the site's own and comes another way than the kit; nothing in a kit changes what is
-demanded. Every defect of a file is told at once, with its TOML path, and nothing of a file with a defect is used (exit 2). Text
+The form is told in runbook/trust.md. A policy is the site's own and comes another way than the kit; nothing in a kit changes what
+is demanded. Every defect of a file is told at once, with its TOML path, and nothing of it is used where it has one (exit 2). Text
 that TOML refuses, keys that stand twice in it among that, is told with TOML's line.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import stat
 import tomllib
@@ -53,6 +54,9 @@ class Signer:
     """PEM, where the policy has it; else whoever verifies brings it by --key."""
     identity: str | None = None
     issuer: str | None = None
+    valid_from: dt.date | None = None
+    valid_until: dt.date | None = None
+    """The first and the last day, in UTC, on which the signer is trusted; None: no bound."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,14 @@ class TrustedRoot:
 
     file: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the kit's SLSA provenance must say: one of these builder ids; and whether its source must be a clean commit."""
+
+    builders: frozenset[str]
+    is_source_clean: bool
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,9 @@ class Policy:
     sha256: str
     """Of the file's bytes, in hex."""
     path: Path | None = None
+    expires: dt.date | None = None
+    """The last day, in UTC, on which the policy is to be followed; None: for ever."""
+    provenance: Provenance | None = None
 
     @property
     def names_identities(self) -> bool:
@@ -172,6 +187,8 @@ def policy_of(table: Table, sha256: str) -> Policy:
         trusted_root=trusted_root_of(table.table("trusted-root")) if table.has("trusted-root") else None,
         root=root_of(table.table("root")) if table.has("root") else None,
         sha256=sha256,
+        expires=table.date("expires"),
+        provenance=provenance_of(table.table("provenance")) if table.has("provenance") else None,
     )
     table.close()
     return policy
@@ -189,13 +206,14 @@ def signer_of(table: Table) -> Signer:
     """One [[signer]]."""
     name = table.text("name", NAME, "printable text of at most 100 characters")
     role = table.text("role", "|".join(ROLES), f"one of {', '.join(ROLES)}")
+    since, until = table.date("valid-from"), table.date("valid-until")
     if table.has("identity") or table.has("issuer"):
         identity = table.text("identity", URL, "the text in the certificate, whole")
         issuer = table.text("issuer", URL, "the URL of who vouches for the identity")
-        signer = Signer(name, role, identity=identity, issuer=issuer)
+        signer = Signer(name, role, identity=identity, issuer=issuer, valid_from=since, valid_until=until)
     else:
         fingerprint, public_key = key_of(table, is_needed=False)
-        signer = Signer(name, role, fingerprint, public_key)
+        signer = Signer(name, role, fingerprint, public_key, valid_from=since, valid_until=until)
     table.close()
     return signer
 
@@ -233,6 +251,13 @@ def trusted_root_of(table: Table) -> TrustedRoot:
     return TrustedRoot(file, sha256)
 
 
+def provenance_of(table: Table) -> Provenance:
+    """[provenance]."""
+    provenance = Provenance(table.texts("builders", URL, "a list of builder ids"), table.flag("clean-source"))
+    table.close()
+    return provenance
+
+
 def root_of(table: Table) -> Root:
     """[root]."""
     threshold = table.number("threshold", 1, MOST_SIGNATURES)
@@ -256,6 +281,11 @@ def contradictions(policy: Policy) -> list[str]:
         *twice("signer", "name", [signer.name for signer in signers]),
         *twice("signer", "fingerprint", [signer.fingerprint for signer in signers if signer.fingerprint]),
         *twice("signer", "identity", [f"{signer.identity} {signer.issuer}" for signer in signers if signer.identity]),
+    ]
+    found += [
+        f"signer: {shown(signer.name)} is valid from {signer.valid_from}, which is after {signer.valid_until}"
+        for signer in signers
+        if signer.valid_from and signer.valid_until and signer.valid_from > signer.valid_until
     ]
     counted = [signer for signer in signers if signer.role in COUNTED]
     for role, wanted in [("signatures", policy.threshold.signatures), *policy.threshold.roles.items()]:

@@ -5,6 +5,7 @@ Whoever reads a member that is wrong gets a value that stands in for it; nobody 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -70,12 +71,30 @@ class Table:
             self.wrong(name, f"is {shown(found)}, wanted true or false")
         return found is True
 
+    def date(self, name: str) -> dt.date | None:
+        """A day of TOML (`2027-11-30`, RFC 3339 full-date); None where it is left out, or wrong."""
+        self.taken.add(name)
+        found = self.members.get(name)
+        if found is None or type(found) is dt.date:  # a time of day is a subclass of a day, and has a zone or none
+            return found
+        self.wrong(name, f"is {shown(found)}, wanted a day, as 2027-11-30 without quotes")
+        return None
+
     def words(self, name: str, known: Collection[str]) -> frozenset[str]:
         """A list of some of the known words, each once, one at least; empty where it is wrong."""
         wanted = f"a list of {', '.join(sorted(known))}, each once, one at least"
         found = self.value(name, wanted)
         is_list = isinstance(found, list) and found and all(isinstance(word, str) and word in known for word in found)
         if is_list and len(set(found)) == len(found):
+            return frozenset(found)
+        if name in self.members:
+            self.wrong(name, f"is {shown(found)}, wanted {wanted}")
+        return frozenset()
+
+    def texts(self, name: str, pattern: str, wanted: str) -> frozenset[str]:
+        """A list of texts of a form, one at least; empty where it is wrong."""
+        found = self.value(name, wanted)
+        if isinstance(found, list) and found and all(isinstance(text, str) and re.fullmatch(pattern, text) for text in found):
             return frozenset(found)
         if name in self.members:
             self.wrong(name, f"is {shown(found)}, wanted {wanted}")
