@@ -191,3 +191,23 @@ def test_integers_end_where_every_reader_sees_the_same() -> None:
     assert [vk.small_integer(str(number)) for number in (most, -most, 0)] == [most, -most, 0]
     for number in (most + 1, -most - 1, 10**17):
         assert refused(vk.small_integer, str(number)) == f"the number {number}, wanted none beyond 2**53 - 1"
+
+
+def test_a_file_that_goes_away_after_the_walk_is_told(tmp_path: Path) -> None:
+    folder = vk.Folder(str(forge.kit().write_folder(tmp_path)))
+    (tmp_path / "kit" / forge.README).unlink()
+    (tmp_path / "kit" / forge.SUMS).unlink()
+    said = "cannot be read (No such file or directory)"
+
+    assert folder.digest(forge.README) == vk.Failure(vk.Kind.DIGEST, forge.README, said, "wanted a readable file")
+    assert refused(folder.read, forge.SUMS, 1) == f"refused: {forge.SUMS}: {said}, wanted a readable file"
+
+
+def test_what_is_held_in_memory_may_be_as_large_as_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = vk.Folder(str(forge.kit().write_folder(tmp_path)))
+    kept_bytes = sum(map(len, folder.read_kept().values()))
+
+    monkeypatch.setattr(vk, "MAX_KEPT", kept_bytes)
+    assert folder.read_kept()
+    monkeypatch.setattr(vk, "MAX_KEPT", kept_bytes - 1)
+    assert refused(folder.read_kept).endswith(f"one signed file too many, together they may have at most {kept_bytes - 1} bytes")
