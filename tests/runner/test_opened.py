@@ -179,7 +179,10 @@ def test_an_image_or_a_kit_without_migrations_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("form", ["folder", "tarball"])
-def test_contents_are_sizes_of_all_and_bytes_of_some(trust: Trust, tmp_path: Path, form: str) -> None:
+def test_contents_are_sizes_of_all_and_bytes_of_some(
+    trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(contents, "CHUNK", 7)
     made = truth()
     path = made.write_folder(tmp_path) if form == "folder" else made.write_tarball(tmp_path)
     sums = verify(path, trust).report.sums

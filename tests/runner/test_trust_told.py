@@ -16,7 +16,7 @@ from scripts.sigstore_instance.instance import Instance
 from tests.faults import forge
 from tests.faults.keys import EDDY, MAIN
 from tests.keyless import bundle_lies
-from tests.runner.policies import BUILDER, identified, made, text, written
+from tests.runner.policies import BUILDER, identified, made, signer, text, written
 
 WORKFLOW = identified(instance.IDENTITY, instance.ISSUER)
 NO_LIMIT: dict[str, Any] = {"kit_max_age_days": 0}
@@ -142,3 +142,40 @@ def test_a_trusted_root_that_is_not_there_or_another_is_told(tmp_path: Path) -> 
         f"{root}: sha256 is e3b0c44298fc…, the policy says 000000000000…",
         "fetch the trusted root again; a new one needs a new policy",
     )
+
+
+def test_each_reason_of_a_policy_is_told_with_its_facts(tmp_path: Path) -> None:
+    threshold = {"signatures": 2, "builder": 1}
+    judge = made(
+        signer(MAIN, "storage"),
+        signer(EDDY, "builder"),
+        threshold=threshold,
+        channels=["stable", "airgap"],
+        algorithms=["ed25519"],
+        **NO_LIMIT,
+    )
+
+    with pytest.raises(RunnerError) as caught:
+        verify(forge.kit(MAIN).write_folder(tmp_path), Trust(judge, ()))
+
+    who = f"sha256:{MAIN.fingerprint}"
+    wrong = f"is signed by {who}, Build service, whose role is storage; the policy wants a builder"
+    role = {"rule": "role", "fingerprint": MAIN.fingerprint}
+    there = "signed by Build service (storage)"
+    assert [(err.message, err.facts) for err in (caught.value, *caught.value.others)] == [
+        (f"SHA256SUMS {wrong}", role),
+        (f"a statement below attestations/ {wrong}", role),
+        (
+            f"the policy wants 2 signers, the kit has 1: {there}",
+            {"rule": "threshold", "role": None, "wanted": 2, "found": 1},
+        ),
+        (
+            f"the policy wants 1 signers whose role is builder, the kit has 0: {there}",
+            {"rule": "threshold", "role": "builder", "wanted": 1, "found": 0},
+        ),
+        (f"{who} signed by ecdsa-p256-sha256; the policy allows ed25519", {"rule": "algorithm", "found": "ecdsa-p256-sha256"}),
+        ("the kit's channel is edge; the policy allows airgap, stable", {"rule": "channel", "found": "edge"}),
+    ]
+    demanded = "do not use this kit; ask the publisher for one that is signed as the policy demands"
+    hints = [err.hint for err in (caught.value, *caught.value.others)]
+    assert hints == [demanded] * 5 + ["fetch a kit of an allowed channel"]
