@@ -50,6 +50,21 @@ def crash(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def tamper(session: nox.Session) -> None:
+    """Breaks kits in every known way and has three verifiers judge them (long): table, JSON; fails with any that is accepted."""
+    install(session, "test")
+    session.run("doit", "bundle")
+    session.run("python", "-m", "tests.tamper", *session.posargs)
+
+
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Breaks the code of the verifier and asks whether its tests notice (long); docs/mutation.md. Parts: `-- curves archive`."""
+    install(session, "mutation")
+    session.run("python", "-m", "tests.mutation", *session.posargs)
+
+
+@nox.session(default=False)
 def sharded(session: nox.Session) -> None:
     """21-101 on the sharded cluster that LNM_MONGOS names (the URI of a mongos); without it, on a stand-in for a mongos."""
     install(session, "test")

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -28,6 +29,21 @@ def b64(data: bytes) -> str:
 def seeded(word: str) -> bytes:
     """32 bytes that follow from a word."""
     return hashlib.sha256(b"lnm test key, worth nothing: " + word.encode()).digest()
+
+
+class HasPem(Protocol):
+    """A key as a verifier is given it."""
+
+    @property
+    def pem(self) -> bytes:
+        """The public key file."""
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A key whose private half is not here."""
+
+    pem: bytes
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.forge import Kit, kit
-from tests.faults.keys import Key
+from tests.faults.keys import HasPem
 from tests.faults.rawtar import Member, packed
 
 TARBALL, FOLDER = "tarball", "folder"
-Told = tuple[Path, tuple[Key, ...]]
+Told = tuple[Path, tuple[HasPem, ...]]
 """Where the kit lies, and the keys to give."""
 
 
@@ -38,6 +38,15 @@ class Lie:
 
 
 LIES: list[Lie] = []
+
+
+def in_turn() -> list[Lie]:
+    """One lie of each kin: the first of the first kin, the second of the next, and so on."""
+    kins: dict[str, list[Lie]] = {}
+    for lie in LIES:
+        kins.setdefault(lie.kin, []).append(lie)
+    return [lies[number % len(lies)] for number, lies in enumerate(kins.values())]
+
 
 KitLie = Callable[[Kit], Kit | None]
 TarballLie = Callable[[Kit], bytes | list[Member]]

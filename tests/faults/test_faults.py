@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import archive_lies, checksum_lies, identity_lies, image_lies, signature_lies, statement_lies
-from tests.faults.registry import FOLDER, LIES, TARBALL, Lie
+from tests.faults.registry import FOLDER, LIES, TARBALL, Lie, in_turn
 from tests.faults.verdicts import complaints
 from tests.faults.verifiers import ALL, BOTH, PY, SH, prepare, run, verify, verify_here
 
@@ -21,14 +21,6 @@ ROWS = {
     *(f"A{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 10, 12)),
     *(f"C{number}" for number in (*range(1, 14), 17)),
 }  # of the attack list; A16 is test_controls.py, C9 test_arguments.py, C19 test_crash_is_not_ok.py
-
-
-def in_turn() -> list[Lie]:
-    """One lie of each kin: the first of the first kin, the second of the next, and so on."""
-    kins: dict[str, list[Lie]] = {}
-    for lie in LIES:
-        kins.setdefault(lie.kin, []).append(lie)
-    return [lies[number % len(lies)] for number, lies in enumerate(kins.values())]
 
 
 def named(verifier: str) -> list[object]:

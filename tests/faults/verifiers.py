@@ -1,8 +1,12 @@
-"""Runs the two verifiers the same way: a clean environment, bounds on memory and file size, folders of their own to work in."""
+"""Runs the verifiers the same way: a clean environment, bounds on memory and file size, folders of their own to work in.
+
+Three verifiers: verify_kit.py and verify.sh, each by itself, and `lnm kit verify` of the runner's wheel in the built kit.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import os
@@ -10,17 +14,18 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from tests.faults.keys import Key
+from tests.faults.keys import HasPem
 
 LAYOUT = Path(__file__).resolve().parents[2] / "bundle-layout"
 VERIFY_PY, VERIFY_SH = LAYOUT / "verify_kit.py", LAYOUT / "verify.sh"
-PY, SH = "verify_kit.py", "verify.sh"
+PY, SH, LNM = "verify_kit.py", "verify.sh", "lnm kit verify"
 BOTH = (PY, SH)
+POLICY = "trust-policy.toml"
 MEMORY_KIB = 768 * 1024  # no lie may need more (A10)
 FILE_KIB = 512 * 1024  # and none may fill the disk
 PATIENCE_S = 120
@@ -37,7 +42,7 @@ class Outcome:
     stderr: str
 
 
-def key_file(place: Path, keys: Sequence[Key]) -> Path:
+def key_file(place: Path, keys: Sequence[HasPem]) -> Path:
     """Writes all keys into one file, as verify.sh takes them."""
     return written(place / "keys.pub", b"".join(key.pem for key in keys))
 
@@ -56,7 +61,7 @@ def command(verifier: str, key_paths: Sequence[Path], kit: Path) -> list[str]:
     return [sys.executable, str(VERIFY_PY), *options, str(kit)]
 
 
-def prepare(place: Path, verifier: str, keys: Sequence[Key], kit: Path) -> list[str]:
+def prepare(place: Path, verifier: str, keys: Sequence[HasPem], kit: Path) -> list[str]:
     """Writes the key files beside the kit; the command line."""
     if verifier == SH:
         return command(verifier, [key_file(place, keys)], kit)
@@ -117,7 +122,7 @@ def run(arguments: Sequence[str], place: Path) -> Outcome:
     return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def verify(verifier: str, place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
+def verify(verifier: str, place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
     """Runs one verifier on a kit."""
     return run(prepare(place, verifier, keys, kit), place)
 
@@ -134,10 +139,25 @@ def module() -> ModuleType:
     return sys.modules[name]
 
 
-def verify_here(place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
+def verify_here(place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
     """The same verdict of verify_kit.py by its main() in this process: what a process costs is saved, nothing else."""
-    arguments = prepare(place, PY, keys, kit)[2:]
-    main = module().main
+    return here(module().main, prepare(place, PY, keys, kit)[2:], place)
+
+
+def verify_by_lnm(place: Path, keys: Sequence[HasPem], kit: Path) -> Outcome:
+    """The verdict of `lnm kit verify` by the main() of the wheel in this process; tests/conftest.py puts the wheel on the path.
+
+    A trust policy that lies beside the kit is given, too.
+    """
+    options = prepare(place, PY, keys, kit)[2:]
+    if (place / POLICY).exists():
+        options += ["--policy", str(place / POLICY)]
+    with signals_kept(), environment_of(environment(place)):
+        return here(importlib.import_module("lnm_runner.cli").main, ["kit", "verify", *options], place)
+
+
+def here(main: Callable[[list[str]], int], arguments: list[str], place: Path) -> Outcome:
+    """Calls a main() under the limits of `run`."""
     stdout, stderr = io.StringIO(), io.StringIO()
     for name in ("cwd", "tmp"):
         (place / name).mkdir(exist_ok=True)
@@ -150,3 +170,27 @@ def verify_here(place: Path, keys: Sequence[Key], kit: Path) -> Outcome:
     ):
         code = main(arguments)
     return Outcome(int(code), stdout.getvalue(), stderr.getvalue())
+
+
+@contextlib.contextmanager
+def signals_kept() -> Iterator[None]:
+    """Puts back what happens at the signals that `lnm` handles."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def environment_of(variables: dict[str, str]) -> Iterator[None]:
+    """Has this process see these variables and no others."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

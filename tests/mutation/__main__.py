@@ -1,0 +1,85 @@
+"""Runs mutmut over the verifier, or a part of it, and compares what survived with docs/mutation.md.
+
+    python -m tests.mutation [PART …]
+
+PART: curves, archive, forms, statements, command of verify_kit.py; policy, judgement, identity, … of the runner. Fails where less than nine mutants of ten are noticed, or, with no PART, where the
+page leaves a survivor unexplained or explains one that is none any more. `--report-only` reads what an earlier run left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.mutation import explained
+from tests.mutation.results import Mutant, Survivor, survivors, tried
+from tests.mutation.subjects import SUBJECTS, Subject
+from tests.mutation.work import lay_out
+
+WORK = ROOT / "artifacts/.build/mutation"
+REPORT_ONLY = "--report-only"
+NICE = 10
+
+
+def run(folder: Path, subject: Subject, parts: list[str]) -> None:
+    """mutmut over some parts, or all.
+
+    Raises: CalledProcessError where the tests fail without any mutant.
+    """
+    wanted = [f"{function}__mutmut_*" for function, part in subject.part_of().items() if part in parts]
+    lay_out(folder, subject)
+    command = ["nice", "-n", str(NICE), "mutmut", "run", "--max-children", str(os.cpu_count() or 1), *wanted]
+    subprocess.run(command, cwd=folder, check=True)
+
+
+def table(mutants: list[Mutant]) -> list[str]:
+    """How many of each part were noticed."""
+    all_of, killed = Counter(one.part for one in mutants), Counter(one.part for one in mutants if one.is_killed)
+    parts = [f"{part:12} {killed[part]:5} of {count:5}, {100 * killed[part] / count:5.1f} %" for part, count in all_of.items()]
+    return [*parts, f"{'all':12} {killed.total():5} of {all_of.total():5}, {score(mutants):5.1f} %"]
+
+
+def score(mutants: list[Mutant]) -> float:
+    """Percent that were noticed."""
+    return 100 * sum(one.is_killed for one in mutants) / len(mutants) if mutants else 0.0
+
+
+def report(mutants: list[Mutant], found: list[Survivor], *, is_whole: bool) -> bool:
+    """Prints what is known, and writes it down; whether all is well."""
+    page = explained.read()
+    unexplained, stale = page.unexplained(found), page.stale(found) if is_whole else []
+    print("\n".join(table(mutants)))
+    for one in unexplained:
+        print(f"NOT EXPLAINED {explained.row(one)}")
+    for other in stale:
+        print(f"OUT OF DATE {other}")
+    told = {"score": score(mutants), "mutants": len(mutants), "survivors": [vars(one) for one in found]}
+    (WORK / "report.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return score(mutants) >= explained.LEAST and not unexplained and not stale
+
+
+def main(arguments: list[str]) -> int:
+    """All subjects; the exit code."""
+    parts = [word for word in arguments if word != REPORT_ONLY]
+    known = {part for subject in SUBJECTS.values() for part in subject.part_of().values()}
+    if not set(parts) <= known:
+        print(f"no part of that name; there are: {', '.join(sorted(known))}", file=sys.stderr)
+        return 2
+    mutants: list[Mutant] = []
+    found: list[Survivor] = []
+    for name, subject in SUBJECTS.items():
+        if not parts or set(parts) & set(subject.part_of().values()):
+            if REPORT_ONLY not in arguments:
+                run(WORK / name, subject, parts)
+            some = [one for one in tried(WORK / name, subject) if not parts or one.part in parts]
+            mutants, found = mutants + some, found + survivors(WORK / name, some)
+    return 0 if report(mutants, found, is_whole=not parts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
