@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.faults import forge
 from tests.faults.images import AMD64, ARM64, Image
-from tests.faults.keys import MAIN, SECOND, STRANGER
+from tests.faults.keys import MAIN, SECOND, STRANGER, other_curve, rsa_public
 from tests.verify.tiny_kit import ECDSA, keys, load
 
 vk = load()
@@ -211,3 +212,16 @@ def test_what_is_held_in_memory_may_be_as_large_as_its_budget(tmp_path: Path, mo
     assert folder.read_kept()
     monkeypatch.setattr(vk, "MAX_KEPT", kept_bytes - 1)
     assert refused(folder.read_kept).endswith(f"one signed file too many, together they may have at most {kept_bytes - 1} bytes")
+
+
+def test_another_kind_of_key_is_told_with_its_size() -> None:
+    rule = " (RSA below 3072 bits is refused anywhere, larger ones are not used here)"
+    wanted = ", wanted ECDSA P-256 with an uncompressed point, or Ed25519"
+    oid = bytes.fromhex("06092a864886f70d010101")
+
+    for bits in (1024, 2048, 4096):
+        assert refused(vk.read_keys, rsa_public(bits), "a.pub") == f"refused: a.pub: RSA of {bits} bits{rule}{wanted}"
+    assert refused(vk.read_keys, other_curve(ec.SECP384R1()), "a.pub") == f"refused: a.pub: ECDSA P-384{wanted}"
+    assert refused(vk.read_spki, oid) == f"RSA{rule}{wanted}"
+    assert refused(vk.read_spki, bytes(29) + oid) == f"RSA{rule}{wanted}"
+    assert refused(vk.read_spki, bytes(30) + oid) == f"another kind of key{wanted}"
