@@ -124,6 +124,6 @@ def bench_backfill(session: nox.Session) -> None:
 def repro(session: nox.Session) -> None:
     """Builds again with everything varied and compares; signs the verdict beside the kit. Fewer: `-- --only umask,TZ`."""
     locked = ("--require-hashes", "--only-binary", ":all:", "--no-binary", "diffoscope")  # which has no wheel
-    session.install(*locked, "--constraint", "requirements/repro.txt", "setuptools")
+    session.install(*locked, "-r", "requirements/repro-build.txt")
     session.install(*locked, "--no-build-isolation", "-r", "requirements/repro.txt")
     session.run("python", "-m", "scripts.repro", *session.posargs)

@@ -33,7 +33,7 @@ MACHINES = ("x86_64", "aarch64")
 LIBCS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 WHEELS_OF = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement")
-GROUPS = ("runner", "keyless", "build", "repro", "verify", "test", "bench", "mutation", "lint", "lock")
+GROUPS = ("runner", "keyless", "build", "repro-build", "repro", "verify", "test", "bench", "mutation", "lint", "lock")
 WHEELHOUSES = {"runner": wheelhouse.LOCK, "keyless": wheelhouse.KEYLESS_LOCK}
 """The groups that ship, and where their wheels are listed; a wheel that an earlier group has is in no later list."""
 CONSTRAINTS = {"runner": (), "keyless": ("runner",)}
