@@ -157,7 +157,7 @@ def test_success_names_what_was_checked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folders", [False, True], ids=["no_folders", "folders"])
 @pytest.mark.parametrize("format_", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT], ids=["pax", "gnu", "ustar"])
-def test_archives_of_python_are_read(format_: int, folders: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter of a test
+def test_archives_of_python_are_read(format_: int, folders: bool, tmp_path: Path) -> None:
     archive = tar_of(Kit().files(), format_=format_, folders=folders)
 
     done = run(write_keys(tmp_path / "k.pub", EC), write_tarball(archive, tmp_path / "kit.tar.gz"))
