@@ -201,34 +201,40 @@ def test_an_identity_that_is_no_address_is_a_uri(client: Client) -> None:
     assert list(names) == [x509.UniformResourceIdentifier(identity)]
 
 
-NOW = int(dt.datetime.now(dt.UTC).timestamp())
-CLAIMS = {"iss": ISSUER, "aud": "sigstore", "sub": IDENTITY, "iat": NOW, "nbf": NOW, "exp": NOW + 600}
+def now() -> int:
+    """Asked anew each time: a token of ten minutes does not outlive a whole run of the tests."""
+    return int(dt.datetime.now(dt.UTC).timestamp())
+
+
+def right() -> dict[str, object]:
+    """The claims of a token that is right."""
+    return {"iss": ISSUER, "aud": "sigstore", "sub": IDENTITY, "iat": now(), "nbf": now(), "exp": now() + 600}
 
 
 def minted(inst: Instance, **changed: object) -> str:
     """A token by the instance's own key; a claim of None is left out."""
-    claims = {name: value for name, value in {**CLAIMS, **changed}.items() if value is not None}
+    claims = {name: value for name, value in {**right(), **changed}.items() if value is not None}
     return jwt.encode(claims, inst.keys.tokens.private, "ES256")
 
 
 def by_secret(secret: bytes) -> str:
     """A token signed HS256, made by hand: PyJWT takes no public key as a secret."""
-    header, claims = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "HS256"}, CLAIMS))
+    header, claims = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "HS256"}, right()))
     mac = base64.urlsafe_b64encode(hmac.digest(secret, header + b"." + claims, "sha256")).rstrip(b"=")
     return b".".join((header, claims, mac)).decode()
 
 
 FALSE_TOKENS: dict[str, Callable[[Instance], str]] = {
-    "expired": lambda inst: minted(inst, exp=NOW - 1),
-    "not valid yet": lambda inst: minted(inst, nbf=NOW + 600),
+    "expired": lambda inst: minted(inst, exp=now() - 1),
+    "not valid yet": lambda inst: minted(inst, nbf=now() + 600),
     "of another issuer": lambda inst: minted(inst, iss="https://oidc.example.invalid"),
     "for another audience": lambda inst: minted(inst, aud="another"),
     "without a subject": lambda inst: minted(inst, sub=None),
     "without an end": lambda inst: minted(inst, exp=None),
     "without an audience": lambda inst: minted(inst, aud=None),
     "without an issuer": lambda inst: minted(inst, iss=None),
-    "by another key": lambda _: jwt.encode(CLAIMS, KeyPair.make().private, "ES256"),
-    "by no key": lambda _: jwt.encode(CLAIMS, "", "none"),
+    "by another key": lambda _: jwt.encode(right(), KeyPair.make().private, "ES256"),
+    "by no key": lambda _: jwt.encode(right(), "", "none"),
     "by the public key as a secret": lambda inst: by_secret(inst.keys.tokens.public_pem().encode()),
     "changed": lambda inst: minted(inst).replace(".", ".e30", 1),
     "empty": lambda _: "",
