@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from scripts import canonical
 from scripts.sigstore_instance import instance
 from scripts.sigstore_instance.instance import Instance
-from tests.conftest import ROOT
+from tests import npm
 
-INSTALL_S, TIMEOUT_S = 300, 60
+TIMEOUT_S = 60
 PROGRAM = Path(__file__).with_name("sigstore_client.cjs")
-
-
-@functools.cache
-def modules() -> Path:
-    """Where its packages are, installed where they were not before."""
-    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"no {' and no '.join(missing)} on the PATH: sigstore-js cannot be installed from its lock")
-    done = subprocess.run(
-        ["sh", "ci/npm.sh", "sigstore-js"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=INSTALL_S
-    )
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip()) / "node_modules"
 
 
 def asked(request: dict[str, Any]) -> Any:
     """One run of it."""
-    environment = {"PATH": os.environ["PATH"], "NODE_PATH": str(modules())}
+    environment = {"PATH": os.environ["PATH"], "NODE_PATH": str(npm.installed("sigstore-js"))}
     done = subprocess.run(
         ["node", str(PROGRAM)],
         input=json.dumps(request),

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import ROOT
+from tests import npm
 from tests.runner.fixtures import Site
 from tests.runner.installed import Answer
 
-INSTALL_S, TIMEOUT_S = 300, 60
+TIMEOUT_S = 60
 
 
 @functools.cache
@@ -23,14 +20,7 @@ def program() -> Path:
     """mongosh, installed where it was not before."""
     if named := os.environ.get("LNM_MONGOSH"):
         return Path(named)
-    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"no {' and no '.join(missing)} on the PATH: mongosh cannot be installed from its lock")
-    done = subprocess.run(
-        ["sh", "ci/npm.sh", "mongosh"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=INSTALL_S
-    )
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip()) / "node_modules/.bin/mongosh"
+    return npm.installed("mongosh") / ".bin/mongosh"
 
 
 @dataclass(frozen=True)
