@@ -69,7 +69,7 @@ try:
     RELEASE = release.read(os.environ, INPUTS)
     LAYOUT_ROWS = layout.folders(layout.names(LAYOUT))
     RUNNER_FILES = tuple(RUNNER / path for path in files.listing(RUNNER))
-    WHEELS, KEYLESS_WHEELS = wheelhouse.read_lock(), wheelhouse.read_lock(wheelhouse.KEYLESS_LOCK)
+    WHEELS, EXTRAS_WHEELS = wheelhouse.read_lock(), wheelhouse.read_lock(wheelhouse.EXTRAS_LOCK)
     BASES = image_base.choose(os.environ, image.PLATFORMS, RELEASE.channel)
     IS_LOCKED = image_base.is_locked(os.environ, RELEASE.channel)
     KEY = keys.source(os.environ)
@@ -95,7 +95,7 @@ STORES = {"stores": store.named(os.environ)}
 # ---- P, the payload: the same bytes on every machine
 RUNNER_WHEEL = KIT / "runner/wheelhouse" / runner_wheel.name(RELEASE.version)
 WHEELHOUSE = (RUNNER_WHEEL, *(KIT / "runner/wheelhouse" / wheel.filename for wheel in WHEELS))
-KEYLESS_WHEELHOUSE = KIT / "runner/wheelhouse-keyless"
+EXTRAS_WHEELHOUSE = KIT / "runner/wheelhouse-extras"
 PAYLOAD_ROWS = (
     *(
         Artefact("layout", KIT / name, layout.write, {"source": LAYOUT / name}, mode=layout.mode(name))
@@ -137,19 +137,19 @@ PAYLOAD_ROWS = (
     Artefact("runner", KIT / "runner/requirements.txt", wheelhouse.write_requirements, {"wheels": WHEELHOUSE}),
     Artefact(
         "wheelhouse",
-        KEYLESS_WHEELHOUSE,
+        EXTRAS_WHEELHOUSE,
         wheelhouse.write_folder,
-        {"lock": wheelhouse.KEYLESS_LOCK},
-        {"fetched": {wheel.filename: wheel.sha256 for wheel in KEYLESS_WHEELS}},
+        {"lock": wheelhouse.EXTRAS_LOCK},
+        {"fetched": {wheel.filename: wheel.sha256 for wheel in EXTRAS_WHEELS}},
         STORES,
-        name="keyless",
-        holds=tuple(wheel.filename for wheel in KEYLESS_WHEELS),
+        name="extras",
+        holds=tuple(wheel.filename for wheel in EXTRAS_WHEELS),
     ),
     Artefact(
         "runner",
-        KIT / "runner/requirements-keyless.txt",
+        KIT / "runner/requirements-extras.txt",
         wheelhouse.write_requirements,
-        {"wheels": tuple(KEYLESS_WHEELHOUSE / wheel.filename for wheel in KEYLESS_WHEELS)},
+        {"wheels": tuple(EXTRAS_WHEELHOUSE / wheel.filename for wheel in EXTRAS_WHEELS)},
     ),
     Artefact("roles", KIT / "runbook/roles/roles.json", roles.write_json, {"source": ROLES}),
     Artefact("roles", KIT / "runbook/roles/create-roles.js", roles.write_script, {"source": ROLES}),

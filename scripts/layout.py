@@ -36,8 +36,8 @@ EXECUTABLE = ("verify.sh", "verify_kit.py")
 ORDINARY = 0o644
 DEPTH = 2  # parts of a folder's name that make it a row of its own: migrations/21-101, seeds/object-store
 MADE_BY_THE_BUILD = re.compile(
-    r"(SHA256SUMS|manifest\.)[^/]*|LICENSE|runner/requirements(-keyless)?\.txt|runbook/roles/(roles\.json|create-roles\.js)"
-    r"|(attestations|images|sbom|runner/wheelhouse|runner/wheelhouse-keyless)(/.*)?",
+    r"(SHA256SUMS|manifest\.)[^/]*|LICENSE|runner/requirements(-extras)?\.txt|runbook/roles/(roles\.json|create-roles\.js)"
+    r"|(attestations|images|sbom|runner/wheelhouse|runner/wheelhouse-extras)(/.*)?",
     re.IGNORECASE,
 )
 

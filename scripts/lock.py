@@ -33,10 +33,10 @@ MACHINES = ("x86_64", "aarch64")
 LIBCS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 WHEELS_OF = ("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement")
-GROUPS = ("runner", "keyless", "build", "repro-build", "repro", "verify", "test", "bench", "mutation", "lint", "lock")
-WHEELHOUSES = {"runner": wheelhouse.LOCK, "keyless": wheelhouse.KEYLESS_LOCK}
+GROUPS = ("runner", "extras", "build", "repro-build", "repro", "verify", "test", "bench", "mutation", "lint", "lock")
+WHEELHOUSES = {"runner": wheelhouse.LOCK, "extras": wheelhouse.EXTRAS_LOCK}
 """The groups that ship, and where their wheels are listed; a wheel that an earlier group has is in no later list."""
-CONSTRAINTS = {"runner": (), "keyless": ("runner",)}
+CONSTRAINTS = {"runner": (), "extras": ("runner",)}
 """What a group is resolved under; any other than these, under all that ship."""
 EXTRAS = re.compile(r"^([A-Za-z0-9._-]+)\[([^]]*)\]==", re.MULTILINE)
 SPDX_IDS = {
@@ -181,7 +181,7 @@ def describe(item: dict[str, Any], names: set[str], extras: Iterable[str], folde
 
 def lock_packages() -> None:
     """Writes what the SBOMs say of each package of the build and of the runner: `{name: …}` as pip's report has it."""
-    locks = (FOLDER / "build.txt", FOLDER / "keyless.txt")  # which has all of runner.txt
+    locks = (FOLDER / "build.txt", FOLDER / "extras.txt")  # which has all of runner.txt
     items = [item for lock in locks for item in report(lock)]
     names = {str(canonicalize_name(item["metadata"]["name"])) for item in items}
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ LARGE = 1 << 18  # bytes
 RUNNER = "lnm-runner"
 # as runner/pyproject.toml has them; tests/build/test_sbom.py compares
 RUNNER_REQUIRES = ("cvss", "packageurl-python", "pymongo", "rfc8785", "univers")
-RUNNER_EXTRAS = ("sigstore",)  # which the kit has, and no image
+RUNNER_EXTRAS = ("backports-zstd", "cryptography", "pynacl", "sigstore")  # which the kit has, and no image
 SOURCES = (".js", ".py", ".sh")
 KINDS = {".md": "DOCUMENTATION", ".whl": "ARCHIVE", **dict.fromkeys(SOURCES, "SOURCE")}  # SPDX 2.3, 8.3; the rest is text
 DATA_LICENCE = "CC0-1.0"  # of every SPDX 2.3 document (6.2)

@@ -1,6 +1,6 @@
 """Makes `runner/wheelhouse/`: every wheel that the runner needs, for each supported platform, and their requirements file.
 
-`runner/wheelhouse-keyless/` has what its extra `[keyless]` needs beside them (requirements/wheelhouse-keyless.lock); no image has
+`runner/wheelhouse-extras/` has what its extras need beside them (requirements/wheelhouse-extras.lock); no image has
 that. `requirements/wheelhouse.lock` lists them as `<sha256> <file name>` lines; `nox -s lock` writes it. Each wheel is a
 target of its own and is fetched by pip from whatever index pip is set up for, by its hash alone. File names: PyPA,
 «Binary distribution format».
@@ -19,7 +19,7 @@ from scripts import checksums, child, files, store
 from scripts.errors import ChecksumError, InputError, ToolError
 
 LOCK = Path("requirements/wheelhouse.lock")
-KEYLESS_LOCK = Path("requirements/wheelhouse-keyless.lock")
+EXTRAS_LOCK = Path("requirements/wheelhouse-extras.lock")
 WHEEL_NAME = re.compile(r"[A-Za-z0-9._+]+(-[A-Za-z0-9._+]+){4,5}\.whl")
 
 

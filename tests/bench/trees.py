@@ -96,7 +96,7 @@ def sources(yard: Path, place: str) -> Tree:
     wheels = yard / "wheels"
     if not wheels.exists():
         shutil.copytree(fetched_wheels(), wheels)
-        shutil.copytree(fetched_wheels().with_name("wheelhouse-keyless"), yard / "wheelhouse-keyless")
+        shutil.copytree(fetched_wheels().with_name("wheelhouse-extras"), yard / "wheelhouse-extras")
     left_out = ("PYTHONDONTWRITEBYTECODE", "LNM_FETCHED")  # pip finds the wheels in a folder, as it does for everyone on an index
     environment = {name: value for name, value in surroundings(yard / "state", wheels).items() if name not in left_out}
     version = (ROOT / "VERSION").read_text(encoding="ascii").strip()

@@ -65,7 +65,7 @@ def test_a_name_of_the_envelope_is_not_content(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["attestations/mine.json", "LICENSE", "sbom/lnm-kit.spdx.json", "runner/requirements.txt", "runner/requirements-keyless.txt"],
+    ["attestations/mine.json", "LICENSE", "sbom/lnm-kit.spdx.json", "runner/requirements.txt", "runner/requirements-extras.txt"],
 )
 def test_a_name_that_the_build_makes_is_not_content(folder: Path, name: str) -> None:
     (folder / name).parent.mkdir(exist_ok=True)

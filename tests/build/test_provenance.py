@@ -110,7 +110,7 @@ def test_every_fetched_wheel_is_a_dependency_by_its_purl(built: Tree) -> None:
         for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]
         if item["uri"].startswith("pkg:")
     }
-    locks = [built.root / "requirements" / name for name in ("wheelhouse.lock", "wheelhouse-keyless.lock")]
+    locks = [built.root / "requirements" / name for name in ("wheelhouse.lock", "wheelhouse-extras.lock")]
     locked = {name: sha256 for lock in locks for name, sha256 in checksums.parse(lock.read_bytes(), lock.name).items()}
     assert {uri.rpartition("file_name=")[2]: sha256 for uri, sha256 in found.items()} == locked
 

@@ -149,7 +149,7 @@ def copy_sources(folder: Path) -> None:
         if source.is_file() and not name.startswith("tests/"):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
-    extra = folder / "requirements/wheelhouse-keyless.lock"
+    extra = folder / "requirements/wheelhouse-extras.lock"
     extra.write_text(
         "".join(line for line in extra.read_text("ascii").splitlines(keepends=True) if "  sigstore-" in line), "ascii"
     )
@@ -160,7 +160,7 @@ def surroundings(state: Path, wheels: Path) -> dict[str, str]:
 
     The wheels of the extra lie in a folder beside those of the runner, as they do in a kit.
     """
-    houses = (str(wheels), str(wheels.with_name("wheelhouse-keyless")))
+    houses = (str(wheels), str(wheels.with_name("wheelhouse-extras")))
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(state),

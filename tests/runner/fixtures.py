@@ -90,7 +90,7 @@ def light_kit(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory
     A quarter of the time of a run of `lnm` is the hashing of these; for tests that run it hundreds of times and look at neither.
     """
     built = Kit(dist / f"concelier-lnm-{version}", dist / "signing-key.pub")
-    return variant(built, tmp_path_factory.mktemp("light") / built.folder.name, {}, without="wheelhouse-keyless")
+    return variant(built, tmp_path_factory.mktemp("light") / built.folder.name, {}, without="wheelhouse-extras")
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,37 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Runbook:
+    """What is asked of the runbook and of the outbox alone."""
+
+    environment: str = "staging"
+    """`staging` or `production`."""
+    skip: bool = False
+    reason: str = ""
+    """Why a stage is skipped, or a journal begun anew."""
+    evidence: Path | None = None
+    """The evidence of a rehearsal: rehearsal-evidence.dsse.json."""
+    evidence_max_age_days: int | None = None
+    """Shortens what the policy says."""
+    operator: str = ""
+    """Who is in charge, as the evidence names them."""
+    compress: str = "gzip"
+    """Of a backup: `gzip`, `zstd` or `none`."""
+    backup: Path | None = None
+    """Where the backup is, where it is not in the runbook's folder."""
+    calm_s: float = 600
+    """So long nothing may be wrong before the watch ends."""
+    timeout_s: float = 0
+    """So long the watch waits for that; 0: without end."""
+    publisher: str = ""
+    """`stdout` or `ndjson`."""
+    out: Path | None = None
+    """Where a publisher, a report or a receipt is written."""
+    follows: bool = False
+    """The publisher goes on until it is stopped."""
+
+
+@dataclass(frozen=True)
 class Options:
     """One call of `lnm`."""
 
@@ -89,6 +120,7 @@ class Options:
     tenants: int = 1
     documents: int | None = None
     """How many documents a demo has; None: as many as its corpus makes."""
+    runbook: Runbook = field(default_factory=Runbook)
 
     @property
     def database_name(self) -> str:
