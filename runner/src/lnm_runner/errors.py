@@ -378,3 +378,25 @@ class EquationError(InputError):
     def __init__(self, equation: str, says: str, defects: Sequence[str], *, hint: str, facts: Mapping[str, Any]) -> None:
         """`says` is what must be so, each defect a way in which it is not."""
         super().__init__(f"{equation} ({says}): {'; '.join(defects)}", hint=hint, facts=facts)
+
+
+class StageError(InputError):
+    """A stage of the runbook may not begin, or its way does not lead there; nothing was changed."""
+
+
+class BackupError(RunnerError):
+    """A backup is not what its manifest says, is another's, or is not whole; nothing was restored from it."""
+
+    exit_code = 6
+
+
+class EvidenceError(RunnerError):
+    """The evidence of a rehearsal is not to be believed, or does not show what it has to."""
+
+    exit_code = 5
+
+
+class ExpiredEvidenceError(EvidenceError):
+    """The evidence of a rehearsal is too old, or from the future."""
+
+    exit_code = 8
