@@ -171,6 +171,15 @@ def trust(predicate: Json) -> Found:
     return holds(is_so=found in {"key", "keyless"}, found=f"trust: {plain(found)}")
 
 
+def evidence_key(predicate: Json) -> Found:
+    """By what the evidence is signed, or will be."""
+    found = reading.text(predicate, "trust")
+    if found in {"", "dev"}:
+        said = "a development key signs it: no production may accept it" if found else "none is signed yet"
+        return Verdict.CONDITION, said
+    return holds(is_so=found in {"key", "keyless"}, found=f"trust: {plain(found)}")
+
+
 GATES: tuple[tuple[str, str, Callable[[Json], Found]], ...] = (
     ("stages", "every stage of this kit is done", stages_done),
     ("skipped stages", "none was left out, or each for a reason that is accepted", stages_skipped),
@@ -184,6 +193,7 @@ GATES: tuple[tuple[str, str, Callable[[Json], Found]], ...] = (
     ("outbox", "the backlog was drained", backlog),
     ("watch", "no error was seen", watched),
     ("kit", "it is signed by a key, or an identity, of one's own", trust),
+    ("evidence", "it is signed by a key of one's own", evidence_key),
 )
 OF_A_REHEARSAL = frozenset({"rollback of 21-102", "restore", "rollback after publishing"})
 """In production nobody goes back to show that one can."""
