@@ -95,7 +95,8 @@ CONDITIONS: dict[str, tuple[str, Change]] = {
     "a stage was skipped for a reason": ("skipped stages", state("freeze", "skipped", reason="the product is switched off")),
     "a development key signed": ("kit", member("kit", {"trust": "dev"})),
     "a development key will sign": ("evidence", member("trust", "dev")),
-    "nothing is signed yet": ("evidence", without("trust")),
+    "nothing is signed yet": ("evidence", member("trust", "unsigned")),
+    "nobody says who will sign": ("evidence", without("trust")),
     "rows wait": ("outbox", evidence("watch", backlog=500)),
     "nobody watched": ("watch", state("watch", "skipped", reason="watched by others")),
 }

@@ -74,7 +74,8 @@ def stages_done(predicate: Json) -> Found:
     open_ = [f"{name} ({state(predicate, name) or 'not begun'})" for name in wanted if state(predicate, name) not in ENDED]
     if open_:
         return Verdict.NO_GO, f"not done: {several(open_)}"
-    return Verdict.GO, f"all {number(len(wanted))} are done, or were skipped for a reason"
+    skipped = sum(state(predicate, name) == "skipped" for name in wanted)
+    return Verdict.GO, f"{number(len(wanted) - skipped)} are done" + (f", {number(skipped)} were skipped" if skipped else "")
 
 
 def stages_skipped(predicate: Json) -> Found:
@@ -174,9 +175,10 @@ def trust(predicate: Json) -> Found:
 def evidence_key(predicate: Json) -> Found:
     """By what the evidence is signed, or will be."""
     found = reading.text(predicate, "trust")
-    if found in {"", "dev"}:
-        said = "a development key signs it: no production may accept it" if found else "none is signed yet"
-        return Verdict.CONDITION, said
+    if found == "dev":
+        return Verdict.CONDITION, "a development key signs it: for trying out, no production may accept it"
+    if found in {"", "unsigned"}:
+        return Verdict.CONDITION, "none is signed yet"
     return holds(is_so=found in {"key", "keyless"}, found=f"trust: {plain(found)}")
 
 
