@@ -2,8 +2,8 @@
 
 Three steps, each may be done again: (1) the marker, document `ingest` of `lnm_settings`, says who freezes and why, before
 a write is refused; (2) `setUserWriteBlockMode` (MongoDB 6.0, through a router, too) blocks the whole cluster, also after
-a restart; (3) a write of an ordinary user must be refused (`probe`). The way back: unblock, marker, and a write that must
-succeed. What a kill between two steps leaves is told by `leftover`, and the same command goes on.
+a restart; (3) a write of an ordinary user, which came through before (1), must be refused (`probe`). The way back: unblock,
+marker, and a write that must succeed. What a kill between two steps leaves is told by `leftover`; the same command goes on.
 
 The marker, `{_id, enabled, reason, plan, stage, owner: {host, pid, user}, at}`, mirrors CONCELIER_INGEST_ENABLED of the product,
 which reads nothing but its own variable: what stops its writes is the block.
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pymongo.errors import OperationFailure
 
 from lnm_runner import privileges, probe
-from lnm_runner.driver_errors import OLDEST, UNAUTHORIZED, USER_WRITES_BLOCKED
+from lnm_runner.driver_errors import OLDEST, UNAUTHORIZED
 from lnm_runner.errors import MOST_SHOWN, StageError, TopologyError
 from lnm_runner.mongo import Database, Server, Topology
 from lnm_runner.options import Options
@@ -144,7 +144,12 @@ def freeze(server: Server, options: Options, *, plan: str, reason: str) -> None:
     """
     seen = require(server, options, plan)
     if not seen.is_blocked:
-        begun(server.database, seen, {"enabled": False, "reason": reason, "plan": plan, "stage": STAGE})  # (1)
+        if probe.passes(server, options):  # what it is that will be refused
+            mark(server.database, {"enabled": False, "reason": reason, "plan": plan, "stage": STAGE})  # (1)
+        elif seen.is_marked:  # a router does not tell that it is blocked
+            require_ours(replace(seen, is_blocked=True), plan)
+        else:
+            raise foreign()
     block(server, is_on=True)  # (2)
     if probe.passes(server, options) or look(server).is_blocked is False:  # (3)
         raise StageError(
@@ -153,21 +158,6 @@ def freeze(server: Server, options: Options, *, plan: str, reason: str) -> None:
             "(mongosync, another runbook), and at each shard behind a router; then the same command again, "
             f"or lnm runbook {BACK} --execute",
         )
-
-
-def begun(database: Database, seen: Seen, marker: Mapping[str, Any]) -> None:
-    """Writes the marker of a freeze; behind a router, a block that is not seen shows itself here.
-
-    Raises: StageError where somebody else has blocked it; PyMongoError.
-    """
-    try:
-        mark(database, marker)
-    except OperationFailure as err:
-        if err.code != USER_WRITES_BLOCKED:
-            raise
-        if not seen.is_marked:
-            raise foreign() from err
-        require_ours(replace(seen, is_blocked=True), str(marker["plan"]))
 
 
 def unfreeze(server: Server, options: Options, *, plan: str) -> None:

@@ -64,6 +64,7 @@ def as_ordinary(server: Server, options: Options, work: Callable[[Database], T])
             return work(other.database)
     except RunnerError as err:
         err.message = f"as the user of {URI}: {err.message}"
+        err.args = (err.message,)
         err.hint = err.hint.replace("CONCELIER_MONGO_", "CONCELIER_PROBE_")
         raise
 
