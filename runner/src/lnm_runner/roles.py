@@ -304,6 +304,21 @@ ROLES = (
         ),
     ),
     Role(
+        "lnmRunbook",
+        "What each stage of the runbook needs beside the role of its own: lnm runbook status, begin, evidence, and every stage.",
+        ("runbook",),
+        (Privilege(("find",), "sees whether production has begun here, and who has frozen it", (SWITCHES,)),),
+    ),
+    Role(
+        "lnmFingerprint",
+        "Reads every document, to prove that a way back leads back: beside the roles of apply-21-101 and rollback-21-102.",
+        ("runbook fingerprint",),
+        (
+            Privilege(("listCollections",), "finds out which collections are there, and their options"),
+            Privilege(("find", "listIndexes"), "hashes the documents and the indexes of each"),
+        ),
+    ),
+    Role(
         "lnmSeedDemo",
         "Fills an empty database with advisories for a demonstration: lnm seed-demo. Never to be given where the product runs.",
         ("seed-demo",),
