@@ -7,7 +7,6 @@ does not hold is told as absent, and passed over; for those of 21-103 there is n
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Final
@@ -15,14 +14,9 @@ from typing import Any, Final
 from lnm_runner import migrations
 from lnm_runner.errors import InputError, StageError
 from lnm_runner.kit import VerifiedKit
-from lnm_runner.runbook import flow, work
+from lnm_runner.runbook import flow, saving, work
 from lnm_runner.runbook.journal import MAY_BE_SKIPPED, REPEATABLE
 from lnm_runner.runbook.stage import Context, Done, Stage
-
-try:
-    saving = importlib.import_module("lnm_runner.runbook.saving")
-except ModuleNotFoundError:  # until helper backup is merged
-    saving = None  # type: ignore[assignment]
 
 
 def unwritten(context: Context) -> Sequence[str]:
