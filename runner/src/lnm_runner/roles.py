@@ -320,6 +320,9 @@ ROLES = (
         (
             Privilege(("listCollections",), "finds out which collections are there, and their options"),
             Privilege(("find", "listIndexes"), "hashes the documents and the indexes of each"),
+        ),
+    ),
+    Role(
         "lnmBackup",
         "Backs the database up, and proves the backup in a scratch database beside: lnm runbook backup, prove-backup.",
         ("runbook backup",),

@@ -144,7 +144,7 @@ def server_facts(server: Server) -> dict[str, Any]:
 def score(call: Call, entries: Sequence[Entry]) -> dict[str, Any] | None:
     """How far the forecast was off: of production alone."""
     rehearsal = rehearsed.require(call)
-    counts = measuring.counts(call.server.database) if rehearsal else None
+    counts = rehearsed.counts(call.server.database) if rehearsal else None
     if rehearsal is None or counts is None:
         return None
     return forecast.score(forecast.of(rehearsal.predicate, counts), derivation.derived(entries)["stages"])

@@ -6,10 +6,15 @@ import datetime as dt
 import hashlib
 from typing import Final
 
+from pymongo.errors import OperationFailure
+
+from lnm_runner.backfill.inventory import RAW
+from lnm_runner.driver_errors import UNAUTHORIZED
 from lnm_runner.errors import InputError, NotFoundError
 from lnm_runner.evidence import forecast as forecasts
-from lnm_runner.evidence import judging, measuring
+from lnm_runner.evidence import judging
 from lnm_runner.evidence.judging import Rehearsal
+from lnm_runner.mongo import Database
 from lnm_runner.options import Options
 from lnm_runner.runbook.call import Call
 from lnm_runner.runbook.stage import Stage
@@ -41,10 +46,21 @@ def forecast(call: Call, stage: Stage | None = None) -> list[str]:
     rehearsal = require(call, stage)
     if rehearsal is None:
         return []
-    counts = measuring.counts(call.server.database)
-    if counts is None:
-        return [*rehearsal.lines(), "this user may not ask how much there is (dbStats): no forecast"]
-    return [*rehearsal.lines(), *forecasts.lines(rehearsal, counts)]
+    there = counts(call.server.database)
+    if there is None:
+        return [*rehearsal.lines(), "this user may not ask how much there is (dbStats, role lnmRead): no forecast"]
+    return [*rehearsal.lines(), *forecasts.lines(rehearsal, there)]
+
+
+def counts(database: Database) -> dict[str, int] | None:
+    """How much there is to do: raw documents, and bytes of all documents; None where this user may not ask."""
+    try:
+        size = int(database.command("dbStats")["dataSize"])
+        return {"documents": database[RAW].estimated_document_count(), "bytes": size}
+    except OperationFailure as err:
+        if err.code == UNAUTHORIZED:
+            return None
+        raise
 
 
 def sha256(options: Options) -> str:
