@@ -59,8 +59,7 @@ def made(predicate: Json, judged: Sequence[Gate]) -> Iterator[Table]:
         "Stages",
         "stage|what it does|state|attempts|took|what it left",
         list(of_stages(predicate)),
-        "In the order of the runbook; the state is that of the last attempt. "
-        "A stage that was taken back by a way back, and done again, is counted as often as it was begun.",
+        "In the order of the runbook; the state is that of the last attempt; attempts are counted since it was last taken back.",
         state=STATE,
         attempts=NUMBER,
         took=NUMBER,
@@ -151,8 +150,8 @@ def backfill(predicate: Json) -> Iterator[tuple[str, str]]:
     for member, kind in (("errorCodes", "error"), ("conflicts", "linksets with the conflict")):
         for code, many in reading.counts(found, member).items():
             yield f"{kind} {plain(code)}", number(many)
-        if not reading.counts(found, member):
-            yield f"{kind}, by kind", "none" if reading.member(found, member) is not None else "see lnm-backfill-report.json"
+        if found and reading.member(found, member) is None and not (kind == "error" and found.get("errors") == 0):
+            yield f"{kind}, by kind", "see lnm-backfill-report.json"
 
 
 def checked(predicate: Json) -> Iterator[tuple[str, str]]:
