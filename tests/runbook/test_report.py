@@ -126,6 +126,7 @@ def test_production_need_not_go_back_to_show_that_it_can() -> None:
     found = changed(lambda predicate: predicate.update(environment="production", proofs={}))
     assert found.verdict is Verdict.GO
     assert "may stand" in found.sentence
+    assert [row[-1] for table in found.tables if table.name == "proofs" for row in table.rows] == ["not gone", "not gone"]
 
 
 @pytest.mark.parametrize(
