@@ -97,6 +97,7 @@ CONDITIONS: dict[str, tuple[str, Change]] = {
     "a development key will sign": ("evidence", member("trust", "dev")),
     "nothing is signed yet": ("evidence", member("trust", "unsigned")),
     "nobody says who will sign": ("evidence", without("trust")),
+    "nobody could lag": ("lag", member("server", {"members": 1})),
     "rows wait": ("outbox", evidence("watch", backlog=500)),
     "nobody watched": ("watch", state("watch", "skipped", reason="watched by others")),
 }
