@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lnm_runner import lease
+from lnm_runner import cli, lease
 from lnm_runner.commands import Result, runbook
 from lnm_runner.errors import EvidenceError, InputError, LockedError, PublishedError, RunnerError, StageError, StateError
 from lnm_runner.options import Options, Runbook
@@ -21,6 +22,7 @@ from lnm_runner.runbook import journal, stages
 from lnm_runner.runbook.journal import Entry
 
 from tests.conftest import WHEEL
+from tests.runner import installed
 from tests.runner.backfills import RAW_KEYS, legacy, raw
 from tests.runner.fixtures import Site, fresh_site, watched
 from tests.runner.kits import Kit, variant
@@ -62,8 +64,11 @@ class Bridge:
         )
 
     def call(self, stage: str, *, execute: bool = True, **asked: Any) -> Result:
-        """`lnm runbook STAGE --execute`, in this process."""
-        return runbook.run(self.options(stage, execute=execute, **asked))
+        """`lnm runbook STAGE --execute`, in this process; with --json it would follow the schema."""
+        result = runbook.run(self.options(stage, execute=execute, **asked))
+        head = {"schema": cli.SCHEMA, "ok": True, "command": "runbook", "exitCode": result.exit_code}
+        installed.schema(self.kit.folder).validate(json.loads(cli.rendered({**head, **result.data})))
+        return result
 
     def refused(self, stage: str, kind: type[RunnerError], *, execute: bool = True, **asked: Any) -> RunnerError:
         """The same, which is refused: nothing is written, neither on the server nor below the state folder."""
@@ -133,6 +138,7 @@ def test_the_whole_way_and_back_ends_where_it_began_and_what_is_done_is_not_done
             assert "nothing was done" in bridge.call(name).lines[-2]
         status = bridge.call("status", execute=False)
         bridge.call("evidence", execute=False)
+        bridge.call("receipt", execute=False)
         bridge.call("report", execute=False)
     assert (writes.oplog, bridge.files(), bridge.lines()) == ([], before, lines)
     assert status.data["next"] == "backfill-21-102"
