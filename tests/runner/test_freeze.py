@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lnm_runner import freeze, mongo, probe
 from lnm_runner.driver_errors import USER_WRITES_BLOCKED
-from lnm_runner.errors import CredentialsError, PrivilegeError, StageError, TopologyError
+from lnm_runner.errors import CredentialsError, PrivilegeError, RetryableError, StageError, TopologyError
+from lnm_runner.kit import Trust, open_kit
 from lnm_runner.options import Options
+from lnm_runner.runbook import flow
+from lnm_runner.runbook.stage import Context
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
@@ -24,6 +28,7 @@ from tests.runner.fixtures import Site, fresh_site, operators
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
+from tests.runner.outboxes import Boxes
 from tests.runner.test_roles import TABLE, restricted
 
 pytestmark = pytest.mark.mongod
@@ -58,7 +63,7 @@ class Window:
         """The same in a process to which something happens; its exit code and what it printed."""
         root = f"mongodb://{':'.join(mongod.ROOT)}@{self.site.server.address}/"
         done = subprocess.run(
-            [sys.executable, "-m", "tests.runner.freezing", word, str(number), what],
+            [sys.executable, "-m", "tests.runner.struck", word, str(number), what],
             cwd=ROOT,
             env={"PATH": os.defpath, "PYTHONPATH": str(WHEEL), **self.variables("freezer", LIFTER_URI=root)},
             capture_output=True,
@@ -274,3 +279,34 @@ def steps(client: MongoClient[dict[str, Any]], settings: Any) -> None:
     settings.update_one({"_id": "probe"}, {"$set": {"nonce": 1}}, upsert=True)
     settings.delete_one({"_id": "probe"})
     client.admin.command({"setUserWriteBlockMode": 1, "global": False})
+
+
+def test_the_stages_take_the_plan_from_the_journal_and_leave_evidence(window: Window, kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text(f'{{"plan":"{OTHER}"}}\n{{"plan":"{PLAN}"}}\n')
+    options = Options(environment=window.variables("freezer"))
+    with mongo.connect(options) as server:
+        context = Context(options, open_kit(kit.folder, Trust(None, (kit.key,)), None), server, tmp_path)
+
+        assert flow.check_freeze(replace(context, folder=tmp_path / "not begun"))
+        assert window.settings == {}
+        assert flow.run_freeze(context).evidence == {"mode": "user-write-block", "probe": "refused", "marker": True}
+        assert (window.settings["ingest"]["plan"], window.takes_writes) == (PLAN, False)
+        assert "frozen by this runbook already" in flow.check_freeze(context)[-1]
+        assert "concelier-lnm" in window.settings["ingest"]["reason"]
+        assert flow.check_unfreeze(context)[0] == "the cluster is frozen by this runbook"
+        assert flow.run_unfreeze(context).evidence == {"marker": True, "mode": "open"}
+    assert window.is_open
+
+
+def test_a_publisher_that_a_freeze_binds_writes_no_event(window: Window, tmp_path: Path) -> None:
+    boxes = Boxes(window.site, tmp_path)
+    boxes.prepare()
+    boxes.fill(1)
+    boxes.enable()
+    window.freeze()
+    with pytest.raises(RetryableError, match="it is frozen"):
+        boxes.publish()
+    assert boxes.out.read_bytes() == b""
+    window.unfreeze()
+    boxes.publish()
+    assert len(boxes.published) == 2
