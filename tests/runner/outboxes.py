@@ -71,10 +71,12 @@ class Boxes:
     folder: Path
 
     def prepare(self) -> None:
-        """Makes the users."""
-        self.site.add_user("publisher", "lnmPublish")
-        self.site.add_user("switcher", "lnmEnableOutbox")
-        self.site.add_user("watcher", {"role": "lnmWatch", "db": "admin"})
+        """Empties the database, and makes the users, or gives them back their roles."""
+        for name in self.site.database.list_collection_names():
+            self.site.database[name].drop()
+        self.site.give("publisher", "lnmPublish")
+        self.site.give("switcher", "lnmEnableOutbox")
+        self.site.give("watcher", {"role": "lnmWatch", "db": "admin"})
 
     def fill(self, rows: int) -> None:
         """So many rows wait in each outbox."""

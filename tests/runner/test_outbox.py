@@ -18,7 +18,7 @@ from lnm_runner.outbox import hook, publisher, sinks, watching
 from lnm_runner.outbox.watch import Limits
 
 from tests.runner import installed, roles
-from tests.runner.fixtures import fresh_site
+from tests.runner.fixtures import Site, fresh_site
 from tests.runner.kits import Kit, canonical
 from tests.runner.mongod import Mongod
 from tests.runner.outboxes import LINKED, OBSERVED, PLAN, TENANT, Boxes
@@ -28,12 +28,18 @@ from tests.runner.test_roles_used import PROFILE_BYTES, needs
 pytestmark = pytest.mark.mongod
 
 
-@pytest.fixture
-def boxes(server: Mongod, kit: Kit, tmp_path: Path) -> Iterator[Boxes]:
+@pytest.fixture(scope="module")
+def own_site(server: Mongod, kit: Kit) -> Iterator[Site]:
+    """One for all: to make its roles takes longer than most of these tests."""
     with fresh_site(server, kit) as site:
-        made = Boxes(site, tmp_path)
-        made.prepare()
-        yield made
+        yield site
+
+
+@pytest.fixture
+def boxes(own_site: Site, tmp_path: Path) -> Boxes:
+    made = Boxes(own_site, tmp_path)
+    made.prepare()
+    return made
 
 
 def follows_schema(kit: Kit, data: Mapping[str, Any]) -> None:

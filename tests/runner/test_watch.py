@@ -19,9 +19,9 @@ from lnm_runner.runbook.stage import Context, Evidence
 
 from tests.runner.kits import Kit
 from tests.runner.outboxes import PLAN, Boxes
-from tests.runner.test_outbox import boxes
+from tests.runner.test_outbox import boxes, own_site
 
-__all__ = ["boxes"]
+__all__ = ["boxes", "own_site"]
 
 FINE = Sample(0, 0.0, 0, 0, None)
 LIMITS = Limits()
@@ -47,7 +47,7 @@ def first(samples: Sequence[Sample], limits: Limits = LIMITS) -> tuple[int, str]
 
 def test_it_ends_well_when_nothing_was_wrong_for_the_whole_time_and_not_a_second_earlier() -> None:
     assert first(trace(700)) == (600, WELL)
-    assert first(trace(700, lambda s: replace(FINE, lag_s=60.0, backlog=9, oldest_s=300.0))) == (600, WELL)
+    assert first(trace(700, lambda _: replace(FINE, lag_s=60.0, backlog=9, oldest_s=300.0))) == (600, WELL)
     assert first(trace(3), Limits(calm_s=0)) == (0, WELL)
 
 
@@ -61,23 +61,23 @@ def test_one_sample_that_is_not_calm_begins_the_time_anew(wrong: dict[str, Any])
 
 
 def test_an_oldest_row_is_not_asked_about_where_none_waits() -> None:
-    assert first(trace(600, lambda s: replace(FINE, oldest_s=999.0)))[1] == WELL
+    assert first(trace(600, lambda _: replace(FINE, oldest_s=999.0)))[1] == WELL
 
 
 def test_a_new_error_ends_it_at_once_and_an_old_one_does_not() -> None:
-    assert first(trace(700, lambda s: replace(FINE, errors=3))) == (600, WELL)
+    assert first(trace(700, lambda _: replace(FINE, errors=3))) == (600, WELL)
     assert first(trace(700, lambda s: replace(FINE, errors=3 + (s >= 7)))) == (7, BADLY)
 
 
 def test_a_lag_over_the_limit_ends_it_when_the_alert_would_fire() -> None:
     assert first(trace(99, lambda s: replace(FINE, lag_s=60.1 if s >= 10 else 0.0))) == (70, BADLY)
-    assert first(trace(99, lambda s: replace(FINE, lag_s=60.0))) == (100, GO_ON)
+    assert first(trace(99, lambda _: replace(FINE, lag_s=60.0))) == (100, GO_ON)
     assert first(trace(99, lambda s: replace(FINE, lag_s=0.0 if s == 50 else 61.0)))[1] == GO_ON
 
 
 def test_an_unknown_lag_is_no_break_between_two_that_are_too_high_and_does_not_count_alone() -> None:
     assert first(trace(99, lambda s: replace(FINE, lag_s=61.0 if s % 7 == 0 else None))) == (63, BADLY)
-    assert first(trace(2000, lambda s: replace(FINE, lag_s=None))) == (2001, GO_ON)
+    assert first(trace(2000, lambda _: replace(FINE, lag_s=None))) == (2001, GO_ON)
     assert first(trace(99, lambda s: replace(FINE, lag_s=61.0 if s >= 30 else None))) == (90, BADLY)
 
 
@@ -105,7 +105,7 @@ def test_a_backlog_that_comes_back_does_not_end_it_badly(backlog: Callable[[int]
 def test_its_own_time_ends_it_with_what_was_lacking() -> None:
     limits = Limits(timeout_s=30)
     assert first(trace(99), limits) == (30, TIMEOUT)
-    assert judge(trace(30, lambda s: replace(FINE, lag_s=None)), limits, FINE).why == "the lag of the members is not known"
+    assert judge(trace(30, lambda _: replace(FINE, lag_s=None)), limits, FINE).why == "the lag of the members is not known"
     assert first(trace(99), Limits(calm_s=30, timeout_s=30)) == (30, WELL)
 
 
