@@ -11,6 +11,7 @@ which reads nothing but its own variable: what stops its writes is the block.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -53,10 +54,15 @@ class Seen:
         """Whose freeze it is, in words."""
         row = self.marker or {}
         owner = row.get("owner") if isinstance(row.get("owner"), Mapping) else {}
-        found = {name: str((owner or {}).get(name, "?"))[:MOST_SHOWN] for name in ("host", "pid", "user")}
-        since = f"{row['at']:%Y-%m-%d %H:%M:%S} UTC" if hasattr(row.get("at"), "strftime") else "?"
-        why, plan = (str(row.get(name, "?"))[:MOST_SHOWN] for name in ("reason", "plan"))
-        return f"process {found['pid']} on {found['host']}, as {found['user']}, since {since}, plan {plan}: «{why}»"
+        host, pid, user = (shown((owner or {}).get(name, "?")) for name in ("host", "pid", "user"))
+        since = f"{row['at']:%Y-%m-%d %H:%M:%S} UTC" if isinstance(row.get("at"), dt.datetime) else "?"
+        why, plan = (shown(row.get(name, "?")) for name in ("reason", "plan"))
+        return f"process {pid} on {host}, as {user}, since {since}, plan {plan}: «{why}»"
+
+
+def shown(value: object) -> str:
+    """What anybody may have written there, less what would move a terminal's cursor."""
+    return "".join(letter for letter in str(value)[:MOST_SHOWN] if letter.isprintable())
 
 
 def look(server: Server) -> Seen:
