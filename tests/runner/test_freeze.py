@@ -276,6 +276,18 @@ def test_an_older_server_is_refused_in_words() -> None:
             freeze.freeze(server, options, plan=PLAN, reason="")
 
 
+def test_a_feature_version_that_knows_no_freeze_is_refused_in_words_and_leaves_nothing(window: Window) -> None:
+    admin = window.site.server.client.admin
+    admin.command("setFeatureCompatibilityVersion", "5.0")
+    try:
+        with pytest.raises(TopologyError, match="cannot refuse the writes") as caught:
+            window.freeze()
+    finally:
+        admin.command("setFeatureCompatibilityVersion", "6.0")
+    assert "feature compatibility version" in caught.value.hint
+    assert window.is_open
+
+
 def test_each_privilege_of_the_freezers_role_is_needed_and_asked_for(window: Window, kit: Kit) -> None:
     for resource, action in roles.each(TABLE["lnmFreeze"]):
         window.site.database.command("updateUser", "freezer", roles=[restricted(window.site, kit, "lnmFreeze", resource, action)])
