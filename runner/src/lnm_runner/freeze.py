@@ -164,7 +164,7 @@ def freeze(server: Server, options: Options, *, plan: str, reason: str) -> None:
             "the freeze leaks: an ordinary user's write came through although the server was told to refuse it",
             hint="the block is left on, and the write was taken away again; look who else switches it "
             "(mongosync, another runbook), and at each shard behind a router; then the same command again, "
-            f"or lnm runbook {BACK} --execute",
+            f"or {options.command('runbook', BACK, '--execute')}",
         )
 
 
