@@ -37,8 +37,9 @@ def opened(kit: Kit) -> VerifiedKit:
 
 def fill(database: Database[dict[str, Any]]) -> None:
     """Small collections of every kind."""
-    database.create_collection("clustered", clusteredIndex={"key": {"_id": 1}, "unique": True})
-    database["clustered"].insert_many([{"_id": number} for number in (3, 1, 2)])
+    by_time: dict[str, Any] = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}, "expireAfterSeconds": 3600}
+    database.create_collection("clustered", **by_time)
+    database["clustered"].insert_many([{"_id": FAR + dt.timedelta(days=number)} for number in (3, 1, 2)])
     database.create_collection("german", collation=GERMAN)
     database["german"].insert_many([{"_id": text} for text in ("b", "A", "ä")])
     database.create_collection("ring", capped=True, size=4096, max=10)
@@ -144,6 +145,7 @@ def spoil(database: Database[dict[str, Any]]) -> None:
     database["german"].update_one({"_id": "b"}, {"$set": {"x": 1}})
     database["come"].insert_one({"_id": 1})
     database.drop_collection("clustered")
+    database.drop_collection("ring")
     database.drop_collection("seen")
     database["seen"].insert_one({"_id": "a collection in the place of a view"})
     database.command("collMod", "checked", validator={})
