@@ -90,7 +90,7 @@ def test_a_journal_that_has_only_begun_can_be_told_of(known: VerifiedKit) -> Non
     for steps in ([], WHOLE[:1], WHOLE[:8], WHOLE[:11], WHOLE[:15]):
         said = Rehearsed(known, steps).predicate
         assert json.loads(statement.of(said, known))["predicate"] == said
-    assert said["proofs"]["rollback-refused"] is False
+        assert said["proofs"]["rollback-refused"] is False
     nothing = derivation.derived(rehearsals.entries(lines(begun(known), [])))
     assert {row["state"] for row in nothing["stages"]} == {journal.OPEN}
     assert nothing["lag"] == {"maxMs": None, "samples": 0}

@@ -12,6 +12,7 @@ from lnm_runner.errors import EvidenceError, InputError, NotFoundError
 from lnm_runner.evidence import keys, receipt
 from lnm_runner.evidence.keys import Signer
 from lnm_runner.kit import VerifiedKit
+from lnm_runner.runbook import stages
 
 from tests.faults.keys import MAIN
 from tests.runner import rehearsals
@@ -47,7 +48,7 @@ def test_a_receipt_is_verified_at_home_and_says_what_was_done(known: VerifiedKit
     assert (found.members["observations"], found.members["errors"], found.members["maxLagMs"]) == ("1000", "0", "1500")
     assert found.members["equations"] == "17 failed 0"
     assert found.stages["backfill-21-102"] == ("done", 4000)
-    assert list(found.stages) == list(rehearsals.stages.NAMES)
+    assert list(found.stages) == list(stages.NAMES)
     assert found.lines()[-1] == f"signed by sha256:{signer.fingerprint}"
 
 
@@ -115,7 +116,7 @@ def test_any_letter_that_was_typed_wrong_is_noticed(known: VerifiedKit, signer: 
             receipt.verify(wrong, [key])
 
 
-def test_signed_lines_that_no_receipt_has_are_refused(known: VerifiedKit, signer: Signer, key: Path) -> None:
+def test_signed_lines_that_no_receipt_has_are_refused(signer: Signer, key: Path) -> None:
     for more in ("stage watch done", "kit another", "lines 1 2\nlines 3"):
         above = f"{receipt.FIRST}\nkit one\n{more}\nkey sha256:{signer.fingerprint}\n"
         data = f"{above}signature {signer.signature(above.encode())}\n".encode()

@@ -79,7 +79,7 @@ def test_what_is_signed_openssl_and_securesystemslib_verify(known: VerifiedKit, 
     assert not list(tmp_path.glob("*.part"))
 
 
-def ser_sig(dsse: bytes) -> bytes:
+def signature_of(dsse: bytes) -> bytes:
     return base64.b64decode(json.loads(dsse)["signatures"][0]["sig"])
 
 
