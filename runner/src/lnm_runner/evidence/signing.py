@@ -92,7 +92,8 @@ def attached(folder: Path, statement: bytes) -> bytes:
     """
     hint = (
         f"install the runner's extras: {keys.INSTALL}; or, where the key is: openssl dgst -sha256 -sign KEY.pem -out {SIGNATURE} "
-        f"{TO_SIGN} && openssl pkey -in KEY.pem -pubout -out {PUBLIC_KEY}, put both beside it, and do this again"
+        f"{TO_SIGN} (of an Ed25519 key: openssl pkeyutl -sign -rawin -inkey KEY.pem -in {TO_SIGN} -out {SIGNATURE}) "
+        f"&& openssl pkey -in KEY.pem -pubout -out {PUBLIC_KEY}, put both beside it, and do this again"
     )
     chosen = left_to_sign(folder, statement)
     replace(folder / TO_SIGN, pae(chosen))
