@@ -12,6 +12,7 @@ from lnm_runner.report import axes, charts, facts, html, markdown, palette, seri
 from lnm_runner.report.gates import Verdict
 from lnm_runner.report.markup import Markup, tag
 from lnm_runner.report.timeline import KILLED
+from lnm_runner.validation.equations import ENDED, EQUATIONS
 
 from tests.runbook import predicates
 from tests.runbook.predicates import OTHER, at, of
@@ -47,7 +48,7 @@ def without(name: str) -> Change:
 def test_a_rehearsal_of_which_every_gate_holds_is_go() -> None:
     found = facts.read(predicates.rehearsal(), predicates.samples())
     assert found.verdict is Verdict.GO
-    assert found.sentence == "GO: all 12 gates hold, so production may begin by this rehearsal."
+    assert found.sentence == "GO: all 13 gates hold, so production may begin by this rehearsal."
 
 
 PROOFS = predicates.rehearsal()["proofs"]
@@ -77,6 +78,7 @@ BROKEN: dict[str, tuple[str, Change]] = {
     "a backlog above the limit": ("outbox", evidence("watch", backlog=501)),
     "a backlog unknown": ("outbox", evidence("watch", backlog=None)),
     "an error while watching": ("watch", evidence("watch", errors=1)),
+    "a key of no known kind": ("evidence", member("trust", "sure")),
     "trust of no known kind": ("kit", member("kit", {"trust": "sure"})),
 }  # fmt: skip
 
@@ -87,12 +89,16 @@ def test_a_gate_that_does_not_hold_is_no_go_and_the_sentence_names_it(case: str)
     found = changed(change)
     assert found.verdict is Verdict.NO_GO
     assert gate in {row.name for row in found.gates if row.verdict is Verdict.NO_GO}
-    assert re.match(rf"NO-GO: \d+ of 12 gates do not hold: .*\b{gate}\b", found.sentence)
+    assert re.match(rf"NO-GO: \d+ of 13 gates do not hold: .*\b{gate}\b", found.sentence)
 
 
 CONDITIONS: dict[str, tuple[str, Change]] = {
     "a stage was skipped for a reason": ("skipped stages", state("freeze", "skipped", reason="the product is switched off")),
     "a development key signed": ("kit", member("kit", {"trust": "dev"})),
+    "a development key will sign": ("evidence", member("trust", "dev")),
+    "nothing is signed yet": ("evidence", member("trust", "unsigned")),
+    "nobody says who will sign": ("evidence", without("trust")),
+    "nobody could lag": ("lag", member("server", {"members": 1})),
     "rows wait": ("outbox", evidence("watch", backlog=500)),
     "nobody watched": ("watch", state("watch", "skipped", reason="watched by others")),
 }
@@ -122,9 +128,12 @@ def test_production_need_not_go_back_to_show_that_it_can() -> None:
     found = changed(lambda predicate: predicate.update(environment="production", proofs={}))
     assert found.verdict is Verdict.GO
     assert "may stand" in found.sentence
+    assert [row[-1] for table in found.tables if table.name == "proofs" for row in table.rows] == ["not gone", "not gone"]
 
 
-@pytest.mark.parametrize("predicate", [{}, {"journal": [{"state": "begun"}], "stages": [], "kit": None}], ids=["nothing", "begun"])
+@pytest.mark.parametrize(
+    "predicate", [{}, {"journal": [{"state": "begun"}], "stages": [], "kit": None}], ids=["nothing", "begun"]
+)
 def test_of_a_journal_that_has_just_begun_all_is_unknown_and_no_go(predicate: dict[str, Any]) -> None:
     found = facts.read(predicate, [])
     assert found.verdict is Verdict.NO_GO
@@ -142,9 +151,28 @@ def test_a_failed_stage_says_how_it_failed_and_absent_deliveries_name_their_stag
 
 def test_conflicts_and_errors_are_told_by_kind() -> None:
     found = changed(evidence("backfill-21-102", errors=2, errorCodes={"ERR_AOC_001": 2}))
-    rows = dict(next(table.rows for table in found.tables if table.name == "backfill"))  # type: ignore[arg-type] # pairs
+    rows = {row[0]: row[1] for table in found.tables if table.name == "backfill" for row in table.rows}
     assert rows["error ERR_AOC_001"] == "2"
     assert rows["linksets with the conflict metadata-gap"] == "5"
+
+
+def test_every_equation_that_validate_checks_is_told_with_what_it_says() -> None:
+    names = [ENDED[0], *(equation.name for equation in EQUATIONS)]
+    found = changed(evidence("validate", names=names))
+    rows = next(table.rows for table in found.tables if table.name == "equations")
+    assert [row[0] for row in rows] == names
+    assert "unknown" not in {row[1] for row in rows}
+
+
+def test_production_is_scored_against_its_forecast() -> None:
+    one = {"predicted": 60_000, "real": 90_000, "percent": 150}
+    score = {"documents": {"predicted": 9, "real": 9, "percent": 100}, "stages": [{"stage": "backup", **one}], "windowMs": one}
+    found = changed(member("score", score))
+    assert next(table.rows for table in found.tables if table.name == "score") == (
+        ("documents", "9", "9", "100"),
+        ("without writes", "60 s", "90 s", "150"),
+        ("backup", "60 s", "90 s", "150"),
+    )
 
 
 def test_html_and_markdown_say_the_same() -> None:
@@ -169,7 +197,7 @@ def test_an_attempt_whose_end_nobody_saw_is_hatched() -> None:
 
 
 def lags(*values: int | None, every_s: float = 1, stage: str = "watch") -> list[dict[str, Any]]:
-    return [{"at": at(number * every_s), "stage": stage, "lagMs": value} for number, value in enumerate(values)]
+    return [{"at": at(number * every_s), "stage": stage, "lagMs": value, "backlog": 0} for number, value in enumerate(values)]
 
 
 def test_an_unknown_lag_is_a_hatched_hole_and_never_a_zero() -> None:
@@ -184,9 +212,19 @@ def test_an_unknown_lag_is_a_hatched_hole_and_never_a_zero() -> None:
     assert "unknown in 2 of them, which is hatched" in drawn
 
 
+def test_a_sample_that_was_taken_before_there_was_anything_to_measure_is_none() -> None:
+    silent = {"stage": "watch", "lagMs": None, "documents": None}
+    early, lost = ([{**silent, "at": at(second)} for second in when] for when in ((-9, -8), (2, 6, 10)))
+    found = series.of(series.timed([*early, *lags(5), *lost]), "lagMs", holes=True)
+    assert found
+    assert (found.samples, found.unknown, found.begin_ms) == (4, 3, words.moment_ms(at(0)))
+
+
 def test_no_line_is_drawn_through_a_silence_or_from_stage_to_stage() -> None:
     silent = series.of(series.timed([*lags(1, 2), *({**row, "at": at(60)} for row in lags(3))]), "lagMs", holes=True)
-    other = series.of(series.timed([*lags(1, 2), *({**row, "at": at(2)} for row in lags(3, stage="backup"))]), "lagMs", holes=True)
+    other = series.of(
+        series.timed([*lags(1, 2), *({**row, "at": at(2)} for row in lags(3, stage="backup"))]), "lagMs", holes=True
+    )
     assert silent
     assert other
     assert [len(line) for line in silent.lines] == [len(line) for line in other.lines] == [2, 1]
@@ -194,16 +232,20 @@ def test_no_line_is_drawn_through_a_silence_or_from_stage_to_stage() -> None:
 
 def test_throughput_is_what_a_counter_grew_by_and_one_that_begins_anew_grows_by_nothing() -> None:
     counted = [(0, 100), (2, 300), (3, 350), (4, 10), (5, 60)]
-    found = series.rate(series.timed([{"at": at(second), "stage": "b", "documents": count} for second, count in counted]), "documents")
+    found = series.rate(
+        series.timed([{"at": at(second), "stage": "b", "documents": count} for second, count in counted]), "documents"
+    )
     assert found
     assert [[point.high for point in line] for line in found.lines] == [[100, 50], [50]]
 
 
-def test_a_million_samples_are_thinned_and_the_one_that_matters_is_kept() -> None:
-    usual = [{"at": at(second), "stage": "watch", "lagMs": 20, "documents": second, "backlog": second} for second in range(10_000)]
-    page = html.render(predicates.rehearsal(), [*usual * 100, {**usual[6_543], "lagMs": 77_000}])
+def test_two_hundred_thousand_samples_are_thinned_and_the_one_that_matters_is_kept() -> None:
+    usual = [
+        {"at": at(second), "stage": "watch", "lagMs": 20, "documents": second, "backlog": second} for second in range(10_000)
+    ]
+    page = html.render(predicates.rehearsal(), [*usual * 20, {**usual[6_543], "lagMs": 77_000}])
     assert len(page) < 120_000
-    assert b"1,000,001 samples; highest 77 seconds" in page
+    assert b"200,001 samples; highest 77 seconds" in page
 
 
 def test_a_thinned_stretch_of_which_a_part_is_unknown_is_drawn_and_hatched() -> None:
@@ -272,6 +314,8 @@ def test_any_value_is_one_line_without_anything_invisible(value: Any, said: str)
     assert words.plain(value) == said
 
 
-@pytest.mark.parametrize(("value", "said"), [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (81_234_567, "81.2 MB"), (10**30, "1000.0 PB")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (81_234_567, "81.2 MB"), (10**30, "1000.0 PB")]
+)
 def test_bytes_in_words(value: int, said: str) -> None:
     assert words.amount(value) == said

@@ -5,18 +5,18 @@ A table is never longer than `MOST_ROWS`; its last line then tells how many more
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lnm_runner.report import gates, left, reading
 from lnm_runner.report.gates import Gate
 from lnm_runner.report.known import STAGES
 from lnm_runner.report.reading import Json
 from lnm_runner.report.words import UNKNOWN, amount, duration, moment, number, plain, several
-from lnm_runner.validation.equations import EQUATIONS
+from lnm_runner.validation.equations import ENDED, EQUATIONS
 
 MOST_ROWS = 60
+NOT_GONE = "not gone"
 CODE, NUMBER, STATE = "code", "number", "state"
 """How a column is written: as an identifier, to the right, as a mark with the word in it."""
 
@@ -60,8 +60,7 @@ def made(predicate: Json, judged: Sequence[Gate]) -> Iterator[Table]:
         "Stages",
         "stage|what it does|state|attempts|took|what it left",
         list(of_stages(predicate)),
-        "In the order of the runbook; the state is that of the last attempt. "
-        "A stage that was taken back by a way back, and done again, is counted as often as it was begun.",
+        "In the order of the runbook; the state is that of the last attempt; attempts are counted since it was last taken back.",
         state=STATE,
         attempts=NUMBER,
         took=NUMBER,
@@ -125,12 +124,15 @@ def of_stages(predicate: Json) -> Iterator[tuple[str, ...]]:
 
 
 def proofs(predicate: Json) -> Iterator[tuple[str, ...]]:
-    """Both fingerprints of each."""
+    """Both fingerprints of each; in production a way back that nobody had to go is not judged."""
+    is_asked = reading.text(predicate, "environment") != gates.PRODUCTION
     for stage in ("rollback-21-102", "restore"):
-        before, after = (plain(reading.text(predicate, "proofs", stage, name)) for name in ("before", "after"))
-        yield stage, before, after, gates.proved(stage)(predicate)[0].value
-    verdict, found = gates.refused_afterwards(predicate)
-    yield "rollback-21-102, after events were published", "", found, verdict.value
+        before, after = (reading.text(predicate, "proofs", stage, name) for name in ("before", "after"))
+        verdict = gates.proved(stage)(predicate)[0].value if is_asked or before or after else NOT_GONE
+        yield stage, plain(before), plain(after), verdict
+    if is_asked:
+        refused, found = gates.refused_afterwards(predicate)
+        yield "rollback-21-102, after events were published", "", found, refused.value
 
 
 COUNTS = ("documents", "legacy", "observations", "linksets", "events", "tombstones", "late", "touched", "errors")
@@ -152,13 +154,13 @@ def backfill(predicate: Json) -> Iterator[tuple[str, str]]:
     for member, kind in (("errorCodes", "error"), ("conflicts", "linksets with the conflict")):
         for code, many in reading.counts(found, member).items():
             yield f"{kind} {plain(code)}", number(many)
-        if not reading.counts(found, member):
-            yield f"{kind}, by kind", "none" if reading.member(found, member) is not None else "see lnm-backfill-report.json"
+        if found and reading.member(found, member) is None and not (kind == "error" and found.get("errors") == 0):
+            yield f"{kind}, by kind", "see lnm-backfill-report.json"
 
 
 def checked(predicate: Json) -> Iterator[tuple[str, str]]:
     """The equations, with what each says."""
-    says = {equation.name: equation.says for equation in EQUATIONS}
+    says = {ENDED[0]: ENDED[1], **{equation.name: equation.says for equation in EQUATIONS}}
     for name in reading.texts(gates.left(predicate, "validate"), "names"):
         yield plain(name), says.get(name, UNKNOWN)
 
@@ -172,7 +174,7 @@ def equations_lead(predicate: Json) -> str:
     return f"{gates.equations(predicate)[1]}; {full}."
 
 
-RATES: tuple[tuple[str, str, Any], ...] = (
+RATES: tuple[tuple[str, str, Callable[[int | None], str]], ...] = (
     ("documentsPerSecond", "documents backfilled in a second", number),
     ("oplogBytesPerDocument", "oplog for each document", amount),
     ("storedBytesPerDocument", "disk for each document", amount),
@@ -186,10 +188,10 @@ def outlook(predicate: Json) -> Iterator[Table]:
     rates = [(words, say(reading.whole(predicate, "forecast", name))) for name, words, say in RATES]
     lead = f"The rates of this rehearsal; {million(predicate)}. `lnm runbook forecast` reckons with the counts of a database."
     yield table("forecast", "Forecast for production", "rate|value", rates, lead, value=NUMBER)
-    scored = list(score(predicate.get("score")))
+    scored = list(score(reading.object_at(predicate, "score")))
     if scored:
-        lead = "What the rehearsal had forecast, and what it was."
-        yield table("score", "Score of the forecast", "what|forecast, what it was, and their ratio", scored, lead)
+        columns, lead = "what|forecast|it was|percent", "What the rehearsal had forecast, and what it was."
+        yield table("score", "Score of the forecast", columns, scored, lead, forecast=NUMBER, it_was=NUMBER, percent=NUMBER)
     absent = list(absences(predicate))
     lead = "This kit does not hold them; nothing of them was done or rehearsed." if absent else "Nothing is absent."
     yield table("absent", "Absent deliveries", "delivery|stages", absent, lead)
@@ -205,15 +207,18 @@ def million(predicate: Json) -> str:
     return f"a million documents would take {took}, {sizes[0]} of oplog and {sizes[1]} of disk"
 
 
-def score(value: Any) -> Iterator[tuple[str, str]]:
-    """Rows of a score, in whatever of its two forms."""
-    if isinstance(value, Mapping):
-        yield from ((plain(name), plain(row)) for name, row in value.items())
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for row in value:
-            if isinstance(row, Mapping):
-                rest = {name: item for name, item in row.items() if name != "name"}
-                yield plain(row.get("name")), plain(rest)
+def score(found: Json) -> Iterator[tuple[str, ...]]:
+    """What was forecast beside what it was (evidence/forecast.py)."""
+    if found:
+        yield "documents", *beside(reading.object_at(found, "documents"), number)
+        yield "without writes", *beside(reading.object_at(found, "windowMs"), duration)
+    for row in reading.rows(found, "stages"):
+        yield plain(row.get("stage")), *beside(row, duration)
+
+
+def beside(row: Json, say: Callable[[int | None], str]) -> tuple[str, str, str]:
+    """Both, and the one in percent of the other."""
+    return say(reading.whole(row, "predicted")), say(reading.whole(row, "real")), number(reading.whole(row, "percent"))
 
 
 def absences(predicate: Json) -> Iterator[tuple[str, str]]:
