@@ -100,15 +100,21 @@ class Bridge:
             assert self.call(stage, skip=skip, reason=NO_FREEZE if skip else "").data["state"] in {"done", "skipped"}
 
 
+@pytest.fixture(scope="module")
+def light(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    """The kit without images and wheels, which each of a hundred calls would hash."""
+    return variant(kit, tmp_path_factory.mktemp("light") / kit.folder.name, {}, without="wheelhouse*")
+
+
 @pytest.fixture
-def bridge(server: Mongod, kit: Kit, tmp_path: Path) -> Iterator[Bridge]:
+def bridge(server: Mongod, light: Kit, tmp_path: Path) -> Iterator[Bridge]:
     """A fresh one."""
-    with fresh_site(server, kit) as site:
+    with fresh_site(server, light) as site:
         site.add_user("captain", *CAPTAIN, *({"role": name, "db": "admin"} for name in OF_THE_CLUSTER))
         site.database["advisory_raw"].create_index(RAW_KEYS, unique=True)
         site.database["advisory_raw"].insert_many([raw(f"GHSA-{n:04}", f"CVE-2025-{n // 2:04}") for n in range(12)])
         site.database["advisory"].insert_one(legacy("CVE-2025-0001", "GHSA-0002"))
-        yield Bridge(site, kit, tmp_path / "state")
+        yield Bridge(site, light, tmp_path / "state")
 
 
 WINDOW = ("preflight", "freeze", "backup", "prove-backup", "apply-21-101", "backfill-21-102", "validate")
