@@ -48,7 +48,7 @@ def planned(call: Call, stage: Stage) -> Result:
     """Up to (7); a stage that only reads is done."""
     entries = call.look().journal.entries
     now = looked(call, stage, entries)
-    if is_over(stage, now):
+    if order.is_over(stage, now, call.options):
         return over(call, stage, now)
     lines = [f"{stage.name}: {stage.does}", *rehearsed.forecast(call, stage)]
     if call.options.runbook.skip:
@@ -70,7 +70,7 @@ def executed(call: Call, stage: Stage) -> Result:
         call.told.extend(kept.mended)
         entries = kept.journal.entries
         now = looked(call, stage, entries)
-        if is_over(stage, now):
+        if order.is_over(stage, now, call.options):
             return over(call, stage, now)
         rehearsal = rehearsed.require(call, stage)
         call.told.extend(rehearsal.lines() if rehearsal else ())
@@ -101,20 +101,17 @@ def looked(call: Call, stage: Stage, entries: Sequence[Entry]) -> Mapping[str, S
     call.told.extend(filter(None, [backwards(entries[-1].at if entries else "")]))
     call.told.extend(site.leftover(call.server, now))
     site.require_environment(call.server, call.options)
-    if not is_over(stage, now):
+    if not order.is_over(stage, now, call.options):
         order.require(stage, now, entries, call.options)
     return now
 
 
-def is_over(stage: Stage, now: Mapping[str, Standing]) -> bool:
-    """Whether a stage is done, and not one that may look again."""
-    return stage.changes and now.get(stage.name, journal.NOT_BEGUN).state == journal.DONE
-
-
 def over(call: Call, stage: Stage, now: Mapping[str, Standing]) -> Result:
     """What is said of such a stage."""
-    said = f"{stage.name}: it is done since {now[stage.name].at}: nothing was done, nothing was written."
-    return call.result(stage.name, journal.DONE, [said, f"way back: {stage.back}"], now[stage.name].evidence)
+    lines = [f"{stage.name}: it is done since {now[stage.name].at}: nothing was done, nothing was written."]
+    if now[stage.name].state == journal.LIFTED:
+        lines.append(f"that window is through; another one: {command(call.options, stage.name, '--reason', 'WHY')}")
+    return call.result(stage.name, journal.DONE, [*lines, f"way back: {stage.back}"], now[stage.name].evidence)
 
 
 def context_of(call: Call, stage: Stage, entries: Sequence[Entry], sample: Callable[[Mapping[str, Any]], None]) -> Context:
