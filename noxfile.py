@@ -6,6 +6,7 @@ doit makes, nox proves: the `verify` session reads what lies in artifacts/lnm/ a
 from __future__ import annotations
 
 import os
+import sys
 
 import nox
 
@@ -127,3 +128,22 @@ def repro(session: nox.Session) -> None:
     session.install(*locked, "-r", "requirements/repro-build.txt")
     session.install(*locked, "--no-build-isolation", "-r", "requirements/repro.txt")
     session.run("python", "-m", "scripts.repro", *session.posargs)
+
+
+@nox.session(default=False)
+def staging(session: nox.Session) -> None:
+    """Rehearses the whole runbook on a real replica set of its own, or with CONCELIER_MONGO_URI on yours: `-- --execute`."""
+    install(session, "test")
+    session.run("doit", "bundle")
+    session.run("python", "-m", "scripts.staging", *session.posargs)
+
+
+def stage(name: str, does: str, *before: str) -> None:
+    """A session for one stage of the runbook, by the runner of the built kit; those before it run first, or say they are done."""
+
+    def run(session: nox.Session) -> None:
+        lnm = session.run(sys.executable, "-m", "scripts.staging.environment", silent=True, external=True)
+        session.run(str(lnm).splitlines()[-1], "runbook", name, *session.posargs, external=True)
+
+    run.__doc__ = does
+    nox.session(name=name, venv_backend="none", requires=before, default=False)(run)

@@ -29,6 +29,7 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     "steps": ("scripts/*.py", frozenset({"scripts", *THIRD_PARTY_OF_THE_BUILD})),
     "instance": ("scripts/sigstore_instance/**/*.py", frozenset({"scripts", "cryptography", "jwt", "rfc8785"})),
     "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
+    "staging": ("scripts/staging/**/*.py", frozenset({"scripts", "fiftyone", *DRIVER})),
     "verify": (
         "scripts/verify/**/*.py",
         frozenset({"scripts.verify", "scripts.spdx_rules", "scripts.sigstore_instance", *THIRD_PARTY_OF_THE_BUILD}),
