@@ -138,6 +138,50 @@ def staging(session: nox.Session) -> None:
     session.run("python", "-m", "scripts.staging", *session.posargs)
 
 
+RUNBOOK = (  # in their order: `lnm runbook` says the same (tests/runbook/test_sessions.py)
+    (
+        "preflight",
+        "Looks whether the server, its users and its disks are what every delivery of this kit needs; changes nothing.",
+    ),
+    (
+        "freeze",
+        (
+            "Stops all writes of ordinary users in the whole cluster, tells the application by a marker, and tries a write that "
+            "must fail."
+        ),
+    ),
+    ("backup", "Copies the whole database into a folder, with a manifest of counts and hashes; the database is only read."),
+    (
+        "prove-backup",
+        "Restores the backup into a scratch database, compares it with what is stored, and drops the scratch database.",
+    ),
+    ("apply-21-101", "Makes the collections, validators, indexes and expiries of link-not-merge; no document is changed."),
+    (
+        "backfill-21-102",
+        "Makes observations, linksets, events and tombstones of all that is stored; nothing that was there is changed.",
+    ),
+    ("validate", "Proves by equations that what the backfill has left fits together; changes nothing."),
+    (
+        "enable-outbox",
+        "Switches the publishers on: from here on others are told of what was made, and that cannot be untold.",
+    ),
+    ("unfreeze", "Lets ordinary users write again, and tries a write that must succeed."),
+    ("watch", "Follows lag, errors and the outboxes until all has been calm for a while, and says so; changes nothing."),
+    ("freeze-payloads", "Stops all writes to the stored payloads, so that they can be moved."),
+    ("apply-21-103", "Copies the payloads into the object store and switches reading over; the stored payloads stay."),
+    ("verify-cas", "Reads every object back and compares its hash; changes nothing."),
+    ("unfreeze-payloads", "Lets payloads be written again."),
+)
+WAYS_BACK = (
+    ("rollback-21-103", "Switches the reading of payloads back to the database; the objects stay."),
+    (
+        "rollback-21-102",
+        "Removes what the backfill made and nobody has changed since; refuses once an event of it was published.",
+    ),
+    ("restore", "Puts the whole database back to what it was when the backup was made; what was written since is lost."),
+)
+
+
 def stage(name: str, does: str, *before: str) -> None:
     """A session for one stage of the runbook, by the runner of the built kit; those before it run first, or say they are done."""
 
@@ -147,3 +191,9 @@ def stage(name: str, does: str, *before: str) -> None:
 
     run.__doc__ = does
     nox.session(name=name, venv_backend="none", requires=before, default=False)(run)
+
+
+for number, (name, does) in enumerate(RUNBOOK):
+    stage(name, does, *(RUNBOOK[number - 1][:1] if number else ()))
+for name, does in WAYS_BACK:
+    stage(name, does)

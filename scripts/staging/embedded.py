@@ -73,7 +73,7 @@ def scene(running: Server, made: Users, kit: Kit, program: Path, out: Path, *, c
         "LNM_TRUSTED_KEY": str(kit.key.absolute()),
         "LNM_OPERATOR": OPERATOR,
     }
-    lnm = Lnm(program, kit.folder.absolute(), environment)
+    lnm = Lnm((str(program),), kit.folder.absolute(), environment)
     uri = running.uri(PRODUCT, made.database)
     with MongoClient[dict[str, Any]](uri, password=made.password(PRODUCT), tz_aware=True) as product:
         database = running.client[made.database]

@@ -74,10 +74,11 @@ def install(kit: Kit, folder: Path) -> Path:
     if program.exists() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
         return program.absolute()
     shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", str(folder)])
-    pip = [str(folder.absolute() / "bin/python"), "-m", "pip", "--isolated", "--disable-pip-version-check", "install"]
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    pip = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "--python", str(folder.absolute())]
     houses = ["--no-index", "--find-links", "wheelhouse", "--find-links", "wheelhouse-extras", "--require-hashes"]
-    run([*pip, *houses, "-r", "requirements.txt", "-r", "requirements-extras.txt"], kit.folder / "runner")
+    wanted_files = ["-r", "requirements.txt", "-r", "requirements-extras.txt"]
+    run([*pip, "install", "--no-compile", *houses, *wanted_files], kit.folder / "runner")  # what is used is compiled at first use
     stamp.write_text(wanted, encoding="ascii")
     return program.absolute()
 

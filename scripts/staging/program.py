@@ -31,7 +31,8 @@ class Answer:
 class Lnm:
     """The program, and what every call of it is told."""
 
-    program: Path
+    program: tuple[str, ...]
+    """It, or what runs it."""
     kit: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -44,7 +45,7 @@ class Lnm:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         try:
             done = subprocess.run(
-                [str(self.program), *words, *options],
+                [*self.program, *words, *options],
                 env={**kept, **self.environment, **variables},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
