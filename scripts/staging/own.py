@@ -59,7 +59,7 @@ def refuse_production(database: str, said: Mapping[str, Any] | None) -> None:
 
     Raises: InputError.
     """
-    if said and said.get("name", said.get("environment")) == PRODUCTION:
+    if said and said.get("environment") == PRODUCTION:
         hint = "name your staging: CONCELIER_MONGO_URI, CONCELIER_DB"
         raise InputError(
             f"{database}: has been in production; a rehearsal takes back and restores, and is refused here", hint=hint
