@@ -162,7 +162,12 @@ def initiate(folder: Path, process: subprocess.Popen[bytes], port: int, client: 
 
 @functools.cache
 def replica_set() -> Mongod:
-    """The replica set of this test process, started when it is first wanted; root of the tests comes in the clear."""
+    """The replica set of this test process, started when it is first wanted."""
+    return replica_set_with_users()
+
+
+def replica_set_with_users() -> Mongod:
+    """A replica set of one with users and TLS; root of the tests comes in the clear. Whoever starts it stops it."""
     folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
     key = folder / "key"
     key.write_bytes(base64.b64encode(os.urandom(96)))

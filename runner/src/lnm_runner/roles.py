@@ -256,6 +256,42 @@ ROLES = (
         (Privilege(("bypassWriteBlockingMode",), "applies while the product's own writes are refused", cluster=True),),
     ),
     Role(
+        "lnmFreeze",
+        "Freezes the cluster for a window, and lets it take writes again: lnm runbook freeze, unfreeze. Not beside "
+        "lnmBypassFreeze: its own write is the one that must be refused.",
+        ("runbook freeze",),
+        (
+            Privilege(("setUserWriteBlockMode",), "has the server refuse the writes of users, and take them again", cluster=True),
+            Privilege(("serverStatus",), "sees whether it does", cluster=True),
+            Privilege(
+                ("find", "insert", "update", "remove"),
+                "writes down who freezes and why; makes the write that must be refused, and takes it away where it was not",
+                (SWITCHES,),
+            ),
+        ),
+    ),
+    Role(
+        "lnmEnableOutbox",
+        "Lets events be published, or not: lnm runbook enable-outbox, lnm outbox enable, disable.",
+        ("outbox switch",),
+        (
+            Privilege(("find", "insert", "update"), "sets the switch", (SWITCHES,)),
+            Privilege(("find",), "sees that no backfill is half-way", (RUNS,)),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
+        "lnmPublish",
+        "Publishes the events of both outboxes: lnm outbox publish.",
+        ("outbox publish",),
+        (
+            Privilege(("find", "update"), "reads what is to be published, and marks what was", OUTBOXES),
+            Privilege(("find",), "sees whether publishing is switched on", (SWITCHES,)),
+            Privilege(("find",), "sees that no backfill is half-way", (RUNS,)),
+            Privilege(("find", "insert", "update"), "holds the publisher's lease, so that one publishes at a time", (LEASE,)),
+        ),
+    ),
+    Role(
         "lnmSeedDemo",
         "Fills an empty database with advisories for a demonstration: lnm seed-demo. Never to be given where the product runs.",
         ("seed-demo",),
