@@ -14,8 +14,8 @@ from scripts.errors import ToolError
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LNM_MONGO_TOOLS", "LNM_BACKUP_TOOL", "LNM_OPERATOR", "SSL_CERT_FILE")
 """The variables that a call takes over from the rehearsal, beside those that it is given."""
 LONGEST_S = 3600
-KITLESS = "seed-demo"
-"""The one command that is told no kit."""
+KITLESS = (("seed-demo",), ("outbox", "publish"))
+"""The commands that are told no kit."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Lnm:
 
         Raises: ToolError where it cannot be started, or does not end.
         """
-        options = () if words[0] == KITLESS else ("--kit", str(self.kit))
+        options = () if words[:1] in KITLESS or words[:2] in KITLESS else ("--kit", str(self.kit))
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         try:
             done = subprocess.run(

@@ -17,8 +17,8 @@ from scripts.staging.scene import RehearsalError, Scene
 
 Say = Callable[[str], None]
 REFUSED = 2
-MOST_LINES = 14
-"""Of what `lnm` says, so that a rehearsal can be read on a screen."""
+FIRST_LINES, LAST_LINES = 4, 8
+"""Of what `lnm` says of a stage, so that a rehearsal can be read on a screen."""
 PLACE = {"OUT": lambda scene: str(scene.out), "CALM": lambda scene: str(scene.calm_s)}
 """Words of the table that are only known when it runs."""
 
@@ -108,17 +108,16 @@ def placed(step: Step, scene: Scene) -> Iterator[str]:
 
 def told(answer: Answer) -> Iterator[str]:
     """What `lnm` has said, cut where it is long."""
-    lines = [line for line in (*answer.stdout.splitlines(), *answer.stderr.splitlines()) if line.strip()]
-    yield from lines[:MOST_LINES]
-    if len(lines) > MOST_LINES:
-        yield f"(and {len(lines) - MOST_LINES} more lines)"
+    lines = [line for line in (*answer.stderr.splitlines(), *answer.stdout.splitlines()) if line.strip()]
+    left_out = len(lines) - FIRST_LINES - LAST_LINES
+    yield from lines if left_out <= 1 else (*lines[:FIRST_LINES], f"({left_out} more lines)", *lines[-LAST_LINES:])
 
 
 def judge(step: Step, answer: Answer) -> None:
     """Raises: RehearsalError where the exit code is another than the one that is wanted."""
     if answer.exit_code != step.wanted:
         words = f"lnm {' '.join(step.words[:2])}: exit {answer.exit_code}, wanted {step.wanted}"
-        raise RehearsalError(f"{words}:\n{answer.stderr or answer.stdout}", hint="mend it, then run the same command again")
+        raise RehearsalError(f"{words}; what it said is above", hint="mend it, then run the same command again")
 
 
 def here(path: Path) -> str:
