@@ -83,7 +83,7 @@ def test_the_json_is_canonical_and_names_every_privilege_with_its_reason() -> No
     assert (parsed["schema"], parsed["database"]) == ("stellaops.lnm.roles/1", "concelier")
     assert [role["role"] for role in parsed["roles"]] == [
         "lnmRead", "lnmPreflight", "lnmApply21101", "lnmRollback21101", "lnmBackfill21102", "lnmRollback21102", "lnmValidate",
-        "lnmBypassFreeze", "lnmSeedDemo",
+        "lnmBypassFreeze", "lnmFreeze", "lnmEnableOutbox", "lnmPublish", "lnmWatch", "lnmSeedDemo",
     ]  # fmt: skip
     assert all(privilege["why"] for role in parsed["roles"] for privilege in role["privileges"])
 

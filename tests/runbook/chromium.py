@@ -21,7 +21,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-dev-shm-usage"),
     *("--host-resolver-rules=MAP * ~NOTFOUND", "--font-render-hinting=none"),
 )
-LONGEST_S = 30
+LONGEST_S = 60
 
 
 class Page:

@@ -11,18 +11,16 @@ which reads nothing but its own variable: what stops its writes is the block.
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pymongo.errors import OperationFailure
 
-from lnm_runner import privileges, probe
+from lnm_runner import privileges, probe, switches
 from lnm_runner.driver_errors import OLDEST, UNAUTHORIZED
 from lnm_runner.errors import MOST_SHOWN, StageError, TopologyError
-from lnm_runner.mongo import Database, Server, Topology
+from lnm_runner.mongo import Server, Topology
 from lnm_runner.options import Options
 from lnm_runner.roles import SWITCHES
 
@@ -67,7 +65,7 @@ def look(server: Server) -> Seen:
     Raises: PyMongoError.
     """
     mode = allowed(lambda: server.database.client.admin.command("serverStatus").get("repl", {}).get("userWriteBlockMode"))
-    marker = allowed(lambda: server.database[SWITCHES].find_one({"_id": MARKER}))
+    marker = allowed(lambda: switches.read(server.database, MARKER))
     return Seen(None if not mode else mode != OPEN, marker)
 
 
@@ -145,7 +143,7 @@ def freeze(server: Server, options: Options, *, plan: str, reason: str) -> None:
     seen = require(server, options, plan)
     if not seen.is_blocked:
         if probe.passes(server, options):  # what it is that will be refused
-            mark(server.database, {"enabled": False, "reason": reason, "plan": plan, "stage": STAGE})  # (1)
+            switches.put(server.database, MARKER, {"enabled": False, "reason": reason, "plan": plan, "stage": STAGE})  # (1)
         elif seen.is_marked:  # a router does not tell that it is blocked
             require_ours(replace(seen, is_blocked=True), plan)
         else:
@@ -169,23 +167,12 @@ def unfreeze(server: Server, options: Options, *, plan: str) -> None:
     if seen.is_marked if seen.is_blocked is None else seen.is_blocked:
         require_ours(replace(seen, is_blocked=True), plan)
         block(server, is_on=False)
-    mark(server.database, {"enabled": True, "reason": "", "plan": plan, "stage": BACK})
+    switches.put(server.database, MARKER, {"enabled": True, "reason": "", "plan": plan, "stage": BACK})
     if not probe.passes(server, options):
         raise StageError(
             "an ordinary user's write is still refused although the block was lifted",
             hint="look who else blocks (mongosync, another runbook), and at each shard behind a router; then the same again",
         )
-
-
-def mark(database: Database, marker: Mapping[str, Any]) -> None:
-    """Writes the marker, by the server's clock.
-
-    Raises: PyMongoError.
-    """
-    users = database.client.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
-    owner = {"host": platform.node(), "pid": os.getpid(), "user": users[0]["user"] if users else ""}
-    stored = {name: {"$literal": value} for name, value in {"_id": MARKER, **marker, "owner": owner}.items()}
-    database[SWITCHES].update_one({"_id": MARKER}, [{"$replaceWith": {**stored, "at": "$$NOW"}}], upsert=True)
 
 
 def block(server: Server, *, is_on: bool) -> None:

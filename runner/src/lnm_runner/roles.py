@@ -292,6 +292,18 @@ ROLES = (
         ),
     ),
     Role(
+        "lnmWatch",
+        "Looks at the outboxes after the window and changes nothing: lnm runbook watch, lnm outbox status.",
+        ("runbook watch", "outbox status"),
+        (
+            Privilege(("find",), "counts what waits, and since when", OUTBOXES),
+            Privilege(("find",), "sees since when events may be published", (SWITCHES,)),
+            Privilege(("find",), "sees whether a migration has failed", (LEDGER,)),
+            Privilege(("find",), "counts what a backfill could make nothing of", (FAILED,)),
+            Privilege(("replSetGetStatus",), "how far behind the members are", cluster=True),
+        ),
+    ),
+    Role(
         "lnmSeedDemo",
         "Fills an empty database with advisories for a demonstration: lnm seed-demo. Never to be given where the product runs.",
         ("seed-demo",),

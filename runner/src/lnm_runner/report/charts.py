@@ -15,7 +15,8 @@ from lnm_runner.report.series import STRETCHES, Point, Series
 from lnm_runner.report.timeline import Bar
 
 WIDTH, HEIGHT = 520, 230
-LEFT, RIGHT, TOP, BOTTOM = 48, 14, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 14, 44
+UNIT = 15
 NAMES = 132
 """Of a timeline: the room for the stages' names."""
 ROW, BAR = 22, 12
@@ -89,7 +90,7 @@ def value_axis(y: Scale, unit: str, right: float, top: float, step: float) -> It
         yield line(LEFT, y(value), right, y(value), "grid")
         yield note(said, LEFT - 6, y(value) + 4, "value")
     middle = (y.at_low + y.at_high) / 2
-    yield note(unit, 11, middle, "unit", transform=f"rotate(-90 11 {place(middle)})")
+    yield note(unit, UNIT, middle, "unit", transform=f"rotate(-90 {UNIT} {place(middle)})")
 
 
 def drawn(chart: Chart) -> Markup:

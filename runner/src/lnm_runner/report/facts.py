@@ -48,7 +48,8 @@ class Facts:
 def read(predicate: Json, samples: Sequence[Mapping[str, Any]]) -> Facts:
     """The facts."""
     judged = tuple(gates.judged(predicate))
-    lag = series.of(samples, "lagMs", holes=True)
+    timed = series.timed(samples)
+    lag = series.of(timed, "lagMs", holes=True)
     if lag is not None and lag.unknown:
         judged = (*judged, gates.unknown_lag(lag.unknown, lag.samples))
     verdict = gates.verdict(judged)
@@ -59,9 +60,9 @@ def read(predicate: Json, samples: Sequence[Mapping[str, Any]]) -> Facts:
         judged,
         tuple(tables.made(predicate, judged)),
         tuple(timeline.bars(predicate)),
-        series.rate(samples, "documents"),
+        series.rate(timed, "documents"),
         lag,
-        series.of(samples, "backlog"),
+        series.of(timed, "backlog"),
         NOT_CHECKED,
     )
 

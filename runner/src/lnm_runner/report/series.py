@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
-from lnm_runner.report import reading, words
+from lnm_runner.report import words
 
 STRETCHES = 240
 """Of a chart: about two for each pixel of its width would be seen by nobody."""
 SILENCE_MS = 30_000
 """So long without a sample, and the line breaks; one is taken each second or so."""
 SECOND_MS = 1000
+Timed: TypeAlias = tuple[int, Mapping[str, Any]]
+"""When, in milliseconds, and the sample."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,21 @@ class Stretch:
         self.last = value
 
 
-def taken(samples: Iterable[Mapping[str, Any]], name: str, *, holes: bool) -> list[tuple[int, str, int | None]]:
-    """`(at, stage, value)` of the samples in which it was asked, by time; without `holes` an absent value means: not asked."""
-    found = []
-    for sample in samples:
-        at = words.moment_ms(sample.get("at"))
-        value = reading.whole(sample, name)
-        if at is not None and (value is not None or holes):
-            found.append((at, reading.text(sample, "stage"), value))
+def timed(samples: Iterable[Mapping[str, Any]]) -> list[Timed]:
+    """The samples by time; one that says no time is none."""
+    found = [(at, sample) for sample in samples if (at := words.moment_ms(sample.get("at"))) is not None]
     return sorted(found, key=lambda one: one[0])
+
+
+def taken(samples: Iterable[Timed], name: str, *, holes: bool) -> list[tuple[int, str, int | None]]:
+    """`(at, stage, value)` of those in which it was asked; without `holes` an absent value means: not asked."""
+    found = []
+    for at, sample in samples:
+        value = sample.get(name)
+        value = value if type(value) is int else None
+        if value is not None or holes:
+            found.append((at, str(sample.get("stage")), value))
+    return found
 
 
 def stretches(found: Sequence[tuple[int, str, int | None]]) -> list[Stretch]:
@@ -100,7 +108,7 @@ def stretches(found: Sequence[tuple[int, str, int | None]]) -> list[Stretch]:
     return made
 
 
-def of(samples: Iterable[Mapping[str, Any]], name: str, *, holes: bool = False) -> Series | None:
+def of(samples: Iterable[Timed], name: str, *, holes: bool = False) -> Series | None:
     """A member of the samples as it is; None where there is none."""
     found = taken(samples, name, holes=holes)
     if not found:
@@ -117,7 +125,7 @@ def point_of(stretch: Stretch) -> Point | None:
     return Point((stretch.begin_ms + stretch.end_ms) // 2, stretch.low, stretch.high)
 
 
-def rate(samples: Iterable[Mapping[str, Any]], name: str) -> Series | None:
+def rate(samples: Iterable[Timed], name: str) -> Series | None:
     """By how much a counter has grown in a second, on the average of each stretch; a counter that begins anew is a new line."""
     found = taken(samples, name, holes=False)
     if not found:

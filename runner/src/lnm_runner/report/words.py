@@ -99,6 +99,6 @@ def moment_ms(value: Any) -> int | None:
         return None
     try:
         found = dt.datetime.fromisoformat(value)
-        return (found - EPOCH) // dt.timedelta(milliseconds=1) if found.tzinfo else None
+        return round(found.timestamp() * 1000) if found.tzinfo else None
     except (ValueError, OverflowError):
         return None
