@@ -21,6 +21,7 @@ THIRD_PARTY_OF_THE_BUILD = frozenset(
 RUNNER = frozenset({"lnm_runner"})
 DRIVER = frozenset({"pymongo", "bson", "gridfs"})  # all from the distribution pymongo
 READERS = frozenset({"cvss", "packageurl", "rfc8785", "univers"})  # where in the runner: tests/runner/test_imports.py
+ZSTD = frozenset({"backports", "compression"})  # only backup/compression.py; Python's own from 3.14 on
 IDENTITY = frozenset({"sigstore", "sigstore_models", "cryptography"})  # only kit/identity.py: tests/runner/test_imports.py
 LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     # what                    files                             what they may import beside the standard library
@@ -37,7 +38,7 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     ),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),
     "verifier": ("bundle-layout/*.py", frozenset()),
-    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS | IDENTITY),
+    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS | IDENTITY | ZSTD),
 }
 BY_THE_SYSTEMS_PYTHON = ("bundle-layout/verify_kit.py", "scripts/environment.py")
 

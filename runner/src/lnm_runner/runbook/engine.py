@@ -75,7 +75,8 @@ def executed(call: Call, stage: Stage) -> Result:
         if is_over(stage, now):
             return over(call, stage, now)
         privileges.require(call.server, NEEDED)
-        rehearsed.require(call, stage)
+        rehearsal = rehearsed.require(call, stage)
+        call.told.extend(rehearsal.lines() if rehearsal else ())
         if call.options.runbook.skip:
             return skipped(call, kept, stage)
         context = context_of(call, stage, entries, lambda values: kept.sample(stage.name, values))
@@ -137,7 +138,7 @@ def require_reason(call: Call, stage: Stage, entries: Sequence[Entry]) -> str:
 
     Raises: StageError.
     """
-    reason = " ".join(call.options.runbook.reason.split())
+    reason = site.written("reason", call.options.runbook.reason)
     hint = "--skip --reason: say in a sentence why, and who has agreed to it; each is good for once"
     if refused := journal.refused_reason(stage.name, reason, entries):
         raise StageError(refused, hint=hint)

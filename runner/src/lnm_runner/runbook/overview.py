@@ -90,7 +90,7 @@ def begin(options: Options) -> Result:
 
     Raises: RunnerError.
     """
-    reason = " ".join(options.runbook.reason.split())
+    reason = site.written("reason", options.runbook.reason)
     with calls.opened(options) as call:
         seen = book.look(options.state_folder, call.name)
         if seen.journal.whole and len(reason) < SHORTEST:

@@ -1,16 +1,20 @@
-"""What production asks of a rehearsal: signed evidence of it, for the same kit; and what its rates say of the time to come.
-
-`lnm_runner.evidence` judges; it is imported when it is asked, as staging needs none of it.
-"""
+"""What production asks of a rehearsal: signed evidence of it, for the same kit; and what its rates say of the time to come."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import importlib
-from typing import Any, Final
+from typing import Final
 
-from lnm_runner.errors import EvidenceError, InputError, NotFoundError
+from pymongo.errors import OperationFailure
+
+from lnm_runner.backfill.inventory import RAW
+from lnm_runner.driver_errors import UNAUTHORIZED
+from lnm_runner.errors import InputError, NotFoundError
+from lnm_runner.evidence import forecast as forecasts
+from lnm_runner.evidence import judging
+from lnm_runner.evidence.judging import Rehearsal
+from lnm_runner.mongo import Database
 from lnm_runner.options import Options
 from lnm_runner.runbook.call import Call
 from lnm_runner.runbook.stage import Stage
@@ -19,21 +23,15 @@ WAYS_OUT: Final = frozenset({"unfreeze"})
 """Beside the ways back: what ends a window must not wait for evidence that has meanwhile become too old."""
 
 
-def require(call: Call, stage: Stage | None = None) -> Any:
+def require(call: Call, stage: Stage | None = None) -> Rehearsal | None:
     """The rehearsal that lets production begin; None for staging, and for a way out of what has begun.
 
     Raises: EvidenceError, NotFoundError, InputError.
     """
+    asked, trust = call.options.runbook, call.options.trust
     if not call.is_production or (stage is not None and (stage.window == 0 or stage.name in WAYS_OUT)):
         return None
-    asked = call.options.runbook
-    if asked.evidence is None:
-        raise EvidenceError(
-            "production needs the evidence of a rehearsal of this kit",
-            hint="rehearse it: nox -s staging, or lnm runbook against your staging; then --evidence rehearsal-evidence.dsse.json",
-        )
-    trust = call.options.trust
-    return importlib.import_module("lnm_runner.evidence.judging").require(
+    return judging.require(
         asked.evidence,
         kit=call.kit,
         policy=trust.policy,
@@ -48,19 +46,21 @@ def forecast(call: Call, stage: Stage | None = None) -> list[str]:
     rehearsal = require(call, stage)
     if rehearsal is None:
         return []
-    lines: list[str] = importlib.import_module("lnm_runner.evidence.forecast").lines(rehearsal, counts(call))
-    return lines
+    there = counts(call.server.database)
+    if there is None:
+        return [*rehearsal.lines(), "this user may not ask how much there is (dbStats, role lnmRead): no forecast"]
+    return [*rehearsal.lines(), *forecasts.lines(rehearsal, there)]
 
 
-def counts(call: Call) -> dict[str, int]:
-    """What production has to do with: documents and bytes of the database."""
-    database = call.server.database
-    sizes = database.command("dbStats")
-    return {
-        "documents": database["advisory_raw"].estimated_document_count(),
-        "bytes": int(sizes["dataSize"]),
-        "storedBytes": int(sizes["storageSize"]),
-    }
+def counts(database: Database) -> dict[str, int] | None:
+    """How much there is to do: raw documents, and bytes of all documents; None where this user may not ask."""
+    try:
+        size = int(database.command("dbStats")["dataSize"])
+        return {"documents": database[RAW].estimated_document_count(), "bytes": size}
+    except OperationFailure as err:
+        if err.code == UNAUTHORIZED:
+            return None
+        raise
 
 
 def sha256(options: Options) -> str:

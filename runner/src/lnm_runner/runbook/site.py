@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pymongo.errors import OperationFailure
 
+from lnm_runner import freeze
 from lnm_runner.chain import now
 from lnm_runner.errors import StageError
+from lnm_runner.evidence import screening
 from lnm_runner.mongo import Database, Server
 from lnm_runner.options import Options
 from lnm_runner.roles import SWITCHES
@@ -25,19 +26,29 @@ NOT_ALLOWED: Final = (13, 371)  # Unauthorized, UserWritesBlocked: mongo/src/mon
 
 def operator(options: Options) -> str:
     """Who is in charge; of production somebody has to be."""
-    name = " ".join((options.runbook.operator or options.environment.get("LNM_OPERATOR") or "").split())
+    name = written("operator", options.runbook.operator or options.environment.get("LNM_OPERATOR") or "")
     if not name and options.runbook.environment == "production":
         raise StageError("production wants to know who is in charge", hint="--operator NAME, or set LNM_OPERATOR")
     return name or UNNAMED
+
+
+def written(member: str, text: str) -> str:
+    """What somebody has written, as one line; what no evidence may hold is refused before it stands in a journal.
+
+    Raises: InputError.
+    """
+    line = " ".join(text.split())
+    screening.require({member: line})
+    return line
 
 
 def leftover(server: Server, standing: Mapping[str, Standing]) -> Iterator[str]:
     """A freeze that no stage of this journal holds: who has left it, and why."""
     if standing.get("freeze", NOT_BEGUN).state == journal.DONE:
         return
-    found = importlib.import_module("lnm_runner.freeze").leftover(server)
+    found = freeze.leftover(server)
     if found:
-        yield str(found)
+        yield found
 
 
 def production(database: Database) -> bool:

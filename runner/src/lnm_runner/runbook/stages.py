@@ -7,24 +7,16 @@ does not hold is told as absent, and passed over; for those of 21-103 there is n
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, Final
 
 from lnm_runner import migrations
 from lnm_runner.errors import InputError, StageError
 from lnm_runner.kit import VerifiedKit
+from lnm_runner.runbook import flow, saving, work
 from lnm_runner.runbook.journal import MAY_BE_SKIPPED, REPEATABLE
 from lnm_runner.runbook.stage import Context, Done, Stage
-
-
-def of(module: str, name: str) -> Callable[[Context], Any]:
-    """A function of a module of this package, which is imported when it is called: `lnm runbook status` needs none of them."""
-
-    def call(context: Context) -> Any:
-        return getattr(importlib.import_module(f"lnm_runner.runbook.{module}"), name)(context)
-
-    return call
 
 
 def unwritten(context: Context) -> Sequence[str]:
@@ -43,11 +35,11 @@ def undone(context: Context) -> Done:
     return Done(unwritten(context), {})
 
 
-def row(name: str, module: str, does: str, back: str, **more: Any) -> Stage:
+def row(name: str, module: ModuleType | None, does: str, back: str, **more: Any) -> Stage:
     """A stage whose functions are `check_NAME` and `run_NAME` of a module; where there is none, nothing is known of it."""
     word = name.replace("-", "_")
-    check: Callable[[Context], Sequence[str]] = of(module, f"check_{word}") if module else unwritten
-    run: Callable[[Context], Done] = of(module, f"run_{word}") if module else undone
+    check: Callable[[Context], Sequence[str]] = getattr(module, f"check_{word}") if module else unwritten
+    run: Callable[[Context], Done] = getattr(module, f"run_{word}") if module else undone
     changes, may_be_skipped = name not in REPEATABLE, name in MAY_BE_SKIPPED
     return Stage(name, does, back, check, run, changes=changes, may_be_skipped=may_be_skipped, **more)
 
@@ -59,13 +51,13 @@ NOTHING_YET: Final = "Nothing was changed, so there is nothing to take back."
 STAGES: Final[tuple[Stage, ...]] = (
     row(
         "preflight",
-        "work",
+        work,
         "Looks whether the server, its users and its disks are what every delivery of this kit needs; changes nothing.",
         NOTHING_YET,
     ),
     row(
         "freeze",
-        "flow",
+        flow,
         "Stops all writes of ordinary users in the whole cluster, tells the application by a marker, and tries a write that "
         "must fail.",
         f"Let users write again: {UNFREEZE}.",
@@ -73,19 +65,19 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "backup",
-        "saving",
+        saving,
         "Copies the whole database into a folder, with a manifest of counts and hashes; the database is only read.",
         "Nothing in the database was changed; the folder may be removed, and users write again after the unfreeze.",
     ),
     row(
         "prove-backup",
-        "saving",
+        saving,
         "Restores the backup into a scratch database, compares it with what is stored, and drops the scratch database.",
         "Nothing in the product's database was changed; a scratch database that is left over is dropped by the next proof.",
     ),
     row(
         "apply-21-101",
-        "work",
+        work,
         "Makes the collections, validators, indexes and expiries of link-not-merge; no document is changed.",
         f"Put the backup back: {RESTORE}.",
         undo="restore",
@@ -93,7 +85,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "backfill-21-102",
-        "work",
+        work,
         "Makes observations, linksets, events and tombstones of all that is stored; nothing that was there is changed.",
         f"Remove what it made, document by document: {ROLLBACK}; or put the backup back: {RESTORE}.",
         undo="rollback-21-102",
@@ -101,34 +93,34 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "validate",
-        "work",
+        work,
         "Proves by equations that what the backfill has left fits together; changes nothing.",
         f"It changes nothing; where an equation fails, take the backfill back: {ROLLBACK}.",
         delivery="21-102",
     ),
     row(
         "enable-outbox",
-        "flow",
+        flow,
         "Switches the publishers on: from here on others are told of what was made, and that cannot be untold.",
         f"Switch them off: lnm outbox disable --execute; once anything was published only the backup leads back: {RESTORE}.",
         undo="restore",
     ),
     row(
         "unfreeze",
-        "flow",
+        flow,
         "Lets ordinary users write again, and tries a write that must succeed.",
         "Stop the writes again: lnm runbook freeze --execute; a restore after this loses what users have written since.",
         undo="freeze",
     ),
     row(
         "watch",
-        "flow",
+        flow,
         "Follows lag, errors and the outboxes until all has been calm for a while, and says so; changes nothing.",
         f"It changes nothing; where it stops: lnm outbox disable --execute, then {ROLLBACK}, which refuses what was published.",
     ),
     row(
         "freeze-payloads",
-        "",
+        None,
         "Stops all writes to the stored payloads, so that they can be moved.",
         "Let payloads be written again: lnm runbook unfreeze-payloads --execute.",
         undo="unfreeze-payloads",
@@ -137,7 +129,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "apply-21-103",
-        "",
+        None,
         "Copies the payloads into the object store and switches reading over; the stored payloads stay.",
         "Switch reading back: lnm runbook rollback-21-103 --execute.",
         undo="rollback-21-103",
@@ -146,7 +138,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "verify-cas",
-        "",
+        None,
         "Reads every object back and compares its hash; changes nothing.",
         "It changes nothing; where an object differs, switch reading back: lnm runbook rollback-21-103 --execute.",
         window=2,
@@ -154,7 +146,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "unfreeze-payloads",
-        "",
+        None,
         "Lets payloads be written again.",
         "Stop the writes again: lnm runbook freeze-payloads --execute.",
         undo="freeze-payloads",
@@ -163,7 +155,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "rollback-21-103",
-        "",
+        None,
         "Switches the reading of payloads back to the database; the objects stay.",
         "Go forward again: lnm runbook apply-21-103 --execute.",
         window=0,
@@ -171,7 +163,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "rollback-21-102",
-        "work",
+        work,
         "Removes what the backfill made and nobody has changed since; refuses once an event of it was published.",
         "Go forward again: lnm runbook backfill-21-102 --execute.",
         window=0,
@@ -179,7 +171,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     ),
     row(
         "restore",
-        "saving",
+        saving,
         "Puts the whole database back to what it was when the backup was made; what was written since is lost.",
         "Go forward again: lnm runbook apply-21-101 --execute; the backup stays.",
         window=0,
