@@ -82,7 +82,7 @@ class Page:
     def screenshot(self, path: Path, clip: dict[str, float] | None = None) -> None:
         """The whole page, or a part of it, as PNG."""
         size = self.ask("Page.getLayoutMetrics")["cssContentSize"]
-        area = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], **(clip or {}), "scale": 1}
+        area = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1, **(clip or {})}
         found = self.ask("Page.captureScreenshot", format="png", clip=area, captureBeyondViewport=True, optimizeForSpeed=False)
         path.write_bytes(base64.b64decode(found["data"]))
 

@@ -86,7 +86,7 @@ def rehearsal() -> dict[str, Any]:
         "plan": OTHER,
         "nonce": "0" * 32,
         "journal": journal(),
-        "head": "d" * 64,
+        "head": f"sha256:{'d' * 64}",
         "stages": [
             *stages,
             *({"name": name, "state": "absent", "attempts": 0, "durationMs": 0, "evidence": {}} for name in ABSENT),
@@ -105,6 +105,7 @@ def rehearsal() -> dict[str, Any]:
         },
         "kit": {"version": "2026.11.0", "rootHash": OTHER, "trust": "key", "signer": "e" * 64},
         "score": None,
+        "trust": "key",
     }
 
 
@@ -117,7 +118,7 @@ def samples(*, is_lag_lost: bool = False) -> list[dict[str, Any]]:
         if stage in {"backfill-21-102", "watch"}:
             for number in range(2 * (end - begin)):
                 done, waits = done + chance.randint(40, 100), max(0, waits - chance.randint(150, 250))
-                lag = None if is_lag_lost and 20 < number < 40 else chance.randint(100, 1_500)  # noqa: PLR2004 - ten seconds
+                lag = None if is_lag_lost and 20 < number < 40 else chance.randint(100, 1_500)
                 is_backfill = stage != "watch"
                 found.append({
                     "at": at(begin + number / 2), "stage": stage, "lagMs": lag, "documents": done if is_backfill else None,

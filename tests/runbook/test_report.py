@@ -47,7 +47,7 @@ def without(name: str) -> Change:
 def test_a_rehearsal_of_which_every_gate_holds_is_go() -> None:
     found = facts.read(predicates.rehearsal(), predicates.samples())
     assert found.verdict is Verdict.GO
-    assert found.sentence == "GO: all 12 gates hold, so production may begin by this rehearsal."
+    assert found.sentence == "GO: all 13 gates hold, so production may begin by this rehearsal."
 
 
 PROOFS = predicates.rehearsal()["proofs"]
@@ -77,6 +77,7 @@ BROKEN: dict[str, tuple[str, Change]] = {
     "a backlog above the limit": ("outbox", evidence("watch", backlog=501)),
     "a backlog unknown": ("outbox", evidence("watch", backlog=None)),
     "an error while watching": ("watch", evidence("watch", errors=1)),
+    "a key of no known kind": ("evidence", member("trust", "sure")),
     "trust of no known kind": ("kit", member("kit", {"trust": "sure"})),
 }  # fmt: skip
 
@@ -87,12 +88,15 @@ def test_a_gate_that_does_not_hold_is_no_go_and_the_sentence_names_it(case: str)
     found = changed(change)
     assert found.verdict is Verdict.NO_GO
     assert gate in {row.name for row in found.gates if row.verdict is Verdict.NO_GO}
-    assert re.match(rf"NO-GO: \d+ of 12 gates do not hold: .*\b{gate}\b", found.sentence)
+    assert re.match(rf"NO-GO: \d+ of 13 gates do not hold: .*\b{gate}\b", found.sentence)
 
 
 CONDITIONS: dict[str, tuple[str, Change]] = {
     "a stage was skipped for a reason": ("skipped stages", state("freeze", "skipped", reason="the product is switched off")),
     "a development key signed": ("kit", member("kit", {"trust": "dev"})),
+    "a development key will sign": ("evidence", member("trust", "dev")),
+    "nothing is signed yet": ("evidence", member("trust", "unsigned")),
+    "nobody says who will sign": ("evidence", without("trust")),
     "rows wait": ("outbox", evidence("watch", backlog=500)),
     "nobody watched": ("watch", state("watch", "skipped", reason="watched by others")),
 }
@@ -124,7 +128,9 @@ def test_production_need_not_go_back_to_show_that_it_can() -> None:
     assert "may stand" in found.sentence
 
 
-@pytest.mark.parametrize("predicate", [{}, {"journal": [{"state": "begun"}], "stages": [], "kit": None}], ids=["nothing", "begun"])
+@pytest.mark.parametrize(
+    "predicate", [{}, {"journal": [{"state": "begun"}], "stages": [], "kit": None}], ids=["nothing", "begun"]
+)
 def test_of_a_journal_that_has_just_begun_all_is_unknown_and_no_go(predicate: dict[str, Any]) -> None:
     found = facts.read(predicate, [])
     assert found.verdict is Verdict.NO_GO
@@ -142,9 +148,20 @@ def test_a_failed_stage_says_how_it_failed_and_absent_deliveries_name_their_stag
 
 def test_conflicts_and_errors_are_told_by_kind() -> None:
     found = changed(evidence("backfill-21-102", errors=2, errorCodes={"ERR_AOC_001": 2}))
-    rows = dict(next(table.rows for table in found.tables if table.name == "backfill"))  # type: ignore[arg-type] # pairs
+    rows = {row[0]: row[1] for table in found.tables if table.name == "backfill" for row in table.rows}
     assert rows["error ERR_AOC_001"] == "2"
     assert rows["linksets with the conflict metadata-gap"] == "5"
+
+
+def test_production_is_scored_against_its_forecast() -> None:
+    one = {"predicted": 60_000, "real": 90_000, "percent": 150}
+    score = {"documents": {"predicted": 9, "real": 9, "percent": 100}, "stages": [{"stage": "backup", **one}], "windowMs": one}
+    found = changed(member("score", score))
+    assert next(table.rows for table in found.tables if table.name == "score") == (
+        ("documents", "9", "9", "100"),
+        ("without writes", "60 s", "90 s", "150"),
+        ("backup", "60 s", "90 s", "150"),
+    )
 
 
 def test_html_and_markdown_say_the_same() -> None:
@@ -186,7 +203,9 @@ def test_an_unknown_lag_is_a_hatched_hole_and_never_a_zero() -> None:
 
 def test_no_line_is_drawn_through_a_silence_or_from_stage_to_stage() -> None:
     silent = series.of(series.timed([*lags(1, 2), *({**row, "at": at(60)} for row in lags(3))]), "lagMs", holes=True)
-    other = series.of(series.timed([*lags(1, 2), *({**row, "at": at(2)} for row in lags(3, stage="backup"))]), "lagMs", holes=True)
+    other = series.of(
+        series.timed([*lags(1, 2), *({**row, "at": at(2)} for row in lags(3, stage="backup"))]), "lagMs", holes=True
+    )
     assert silent
     assert other
     assert [len(line) for line in silent.lines] == [len(line) for line in other.lines] == [2, 1]
@@ -194,13 +213,17 @@ def test_no_line_is_drawn_through_a_silence_or_from_stage_to_stage() -> None:
 
 def test_throughput_is_what_a_counter_grew_by_and_one_that_begins_anew_grows_by_nothing() -> None:
     counted = [(0, 100), (2, 300), (3, 350), (4, 10), (5, 60)]
-    found = series.rate(series.timed([{"at": at(second), "stage": "b", "documents": count} for second, count in counted]), "documents")
+    found = series.rate(
+        series.timed([{"at": at(second), "stage": "b", "documents": count} for second, count in counted]), "documents"
+    )
     assert found
     assert [[point.high for point in line] for line in found.lines] == [[100, 50], [50]]
 
 
 def test_a_million_samples_are_thinned_and_the_one_that_matters_is_kept() -> None:
-    usual = [{"at": at(second), "stage": "watch", "lagMs": 20, "documents": second, "backlog": second} for second in range(10_000)]
+    usual = [
+        {"at": at(second), "stage": "watch", "lagMs": 20, "documents": second, "backlog": second} for second in range(10_000)
+    ]
     page = html.render(predicates.rehearsal(), [*usual * 100, {**usual[6_543], "lagMs": 77_000}])
     assert len(page) < 120_000
     assert b"1,000,001 samples; highest 77 seconds" in page
@@ -272,6 +295,8 @@ def test_any_value_is_one_line_without_anything_invisible(value: Any, said: str)
     assert words.plain(value) == said
 
 
-@pytest.mark.parametrize(("value", "said"), [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (81_234_567, "81.2 MB"), (10**30, "1000.0 PB")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (81_234_567, "81.2 MB"), (10**30, "1000.0 PB")]
+)
 def test_bytes_in_words(value: int, said: str) -> None:
     assert words.amount(value) == said

@@ -74,7 +74,8 @@ def stages_done(predicate: Json) -> Found:
     open_ = [f"{name} ({state(predicate, name) or 'not begun'})" for name in wanted if state(predicate, name) not in ENDED]
     if open_:
         return Verdict.NO_GO, f"not done: {several(open_)}"
-    return Verdict.GO, f"all {number(len(wanted))} are done, or were skipped for a reason"
+    skipped = sum(state(predicate, name) == "skipped" for name in wanted)
+    return Verdict.GO, f"{number(len(wanted) - skipped)} are done" + (f", {number(skipped)} were skipped" if skipped else "")
 
 
 def stages_skipped(predicate: Json) -> Found:
@@ -171,6 +172,16 @@ def trust(predicate: Json) -> Found:
     return holds(is_so=found in {"key", "keyless"}, found=f"trust: {plain(found)}")
 
 
+def evidence_key(predicate: Json) -> Found:
+    """By what the evidence is signed, or will be."""
+    found = reading.text(predicate, "trust")
+    if found == "dev":
+        return Verdict.CONDITION, "a development key signs it: for trying out, no production may accept it"
+    if found in {"", "unsigned"}:
+        return Verdict.CONDITION, "none is signed yet"
+    return holds(is_so=found in {"key", "keyless"}, found=f"trust: {plain(found)}")
+
+
 GATES: tuple[tuple[str, str, Callable[[Json], Found]], ...] = (
     ("stages", "every stage of this kit is done", stages_done),
     ("skipped stages", "none was left out, or each for a reason that is accepted", stages_skipped),
@@ -184,6 +195,7 @@ GATES: tuple[tuple[str, str, Callable[[Json], Found]], ...] = (
     ("outbox", "the backlog was drained", backlog),
     ("watch", "no error was seen", watched),
     ("kit", "it is signed by a key, or an identity, of one's own", trust),
+    ("evidence", "it is signed by a key of one's own", evidence_key),
 )
 OF_A_REHEARSAL = frozenset({"rollback of 21-102", "restore", "rollback after publishing"})
 """In production nobody goes back to show that one can."""

@@ -75,10 +75,10 @@ def header(found: Facts) -> Markup:
 
 
 def sections(found: Facts) -> Iterator[Markup]:
-    """The tables, with the charts behind that of the stages, and at the end what nobody has checked."""
+    """The tables, with the charts behind the gates, and at the end what nobody has checked."""
     for table in found.tables:
         yield section(table)
-        if table.name == "stages":
+        if table.name == "gates":
             yield from drawings(found)
     yield tag("h2", "What was not checked", id="not-checked")
     yield tag("ul", *(tag("li", code_spans(line)) for line in found.not_checked))

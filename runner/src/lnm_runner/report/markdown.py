@@ -37,7 +37,7 @@ def lines(found: Facts) -> Iterator[str]:
     yield escaped(found.sentence)
     for table in found.tables:
         yield from section(table)
-        if table.name == "stages":
+        if table.name == "gates":
             yield from measured(found)
     yield from ("", "## What was not checked", "")
     yield from (f"- {line}" for line in found.not_checked)

@@ -5,9 +5,8 @@ A table is never longer than `MOST_ROWS`; its last line then tells how many more
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lnm_runner.report import gates, left, reading
 from lnm_runner.report.gates import Gate
@@ -172,7 +171,7 @@ def equations_lead(predicate: Json) -> str:
     return f"{gates.equations(predicate)[1]}; {full}."
 
 
-RATES: tuple[tuple[str, str, Any], ...] = (
+RATES: tuple[tuple[str, str, Callable[[int | None], str]], ...] = (
     ("documentsPerSecond", "documents backfilled in a second", number),
     ("oplogBytesPerDocument", "oplog for each document", amount),
     ("storedBytesPerDocument", "disk for each document", amount),
@@ -186,10 +185,10 @@ def outlook(predicate: Json) -> Iterator[Table]:
     rates = [(words, say(reading.whole(predicate, "forecast", name))) for name, words, say in RATES]
     lead = f"The rates of this rehearsal; {million(predicate)}. `lnm runbook forecast` reckons with the counts of a database."
     yield table("forecast", "Forecast for production", "rate|value", rates, lead, value=NUMBER)
-    scored = list(score(predicate.get("score")))
+    scored = list(score(reading.object_at(predicate, "score")))
     if scored:
-        lead = "What the rehearsal had forecast, and what it was."
-        yield table("score", "Score of the forecast", "what|forecast, what it was, and their ratio", scored, lead)
+        columns, lead = "what|forecast|it was|percent", "What the rehearsal had forecast, and what it was."
+        yield table("score", "Score of the forecast", columns, scored, lead, forecast=NUMBER, it_was=NUMBER, percent=NUMBER)
     absent = list(absences(predicate))
     lead = "This kit does not hold them; nothing of them was done or rehearsed." if absent else "Nothing is absent."
     yield table("absent", "Absent deliveries", "delivery|stages", absent, lead)
@@ -205,15 +204,18 @@ def million(predicate: Json) -> str:
     return f"a million documents would take {took}, {sizes[0]} of oplog and {sizes[1]} of disk"
 
 
-def score(value: Any) -> Iterator[tuple[str, str]]:
-    """Rows of a score, in whatever of its two forms."""
-    if isinstance(value, Mapping):
-        yield from ((plain(name), plain(row)) for name, row in value.items())
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for row in value:
-            if isinstance(row, Mapping):
-                rest = {name: item for name, item in row.items() if name != "name"}
-                yield plain(row.get("name")), plain(rest)
+def score(found: Json) -> Iterator[tuple[str, ...]]:
+    """What was forecast beside what it was (evidence/forecast.py)."""
+    if found:
+        yield "documents", *beside(reading.object_at(found, "documents"), number)
+        yield "without writes", *beside(reading.object_at(found, "windowMs"), duration)
+    for row in reading.rows(found, "stages"):
+        yield plain(row.get("stage")), *beside(row, duration)
+
+
+def beside(row: Json, say: Callable[[int | None], str]) -> tuple[str, str, str]:
+    """Both, and the one in percent of the other."""
+    return say(reading.whole(row, "predicted")), say(reading.whole(row, "real")), number(reading.whole(row, "percent"))
 
 
 def absences(predicate: Json) -> Iterator[tuple[str, str]]:
