@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lnm_runner.errors import EvidenceError
+from lnm_runner.errors import EvidenceError, gathered
 from lnm_runner.evidence import derivation, statement
 from lnm_runner.evidence.rules import Given, defect
 from lnm_runner.kit import VerifiedKit
@@ -13,20 +13,35 @@ from lnm_runner.kit.toml_table import shown
 from lnm_runner.runbook import journal, plan, stages
 
 
-def chained(lines: Any) -> Sequence[journal.Entry]:
+def chained(predicate: Mapping[str, Any]) -> Sequence[journal.Entry]:
     """The lines of the journal, whose chain is whole.
 
-    Raises: EvidenceError naming the first line that is wrong, and its stage.
+    Raises: EvidenceError naming the first line that is wrong, and each stage that is stated to be done and has no such line.
     """
+    lines = predicate["journal"]
     if not isinstance(lines, list) or not lines or not all(isinstance(line, dict) for line in lines):
         raise defect("chain", "", "the journal is no list of lines")
     read = journal.of_values(lines)
     if read.defect:
         number = len(read.entries)
-        stage = lines[number].get("stage") if number < len(lines) else ""
-        named = stage if isinstance(stage, str) and stage in stages.NAMES else ""
-        raise defect("chain", named, f"journal, {read.defect}", line=number + 1)
+        named = known(lines[number].get("stage")) if number < len(lines) else ""
+        broken = defect("chain", named, f"journal, {read.defect}", line=number + 1)
+        raise gathered([broken, *missing(predicate["stages"], lines)])
     return read.entries
+
+
+def missing(rows: Any, lines: Sequence[Mapping[str, Any]]) -> Iterator[EvidenceError]:
+    """The stages that are stated to be done, and have no line that says so."""
+    done = {known(line.get("stage")) for line in lines if line.get("state") == journal.DONE}
+    for row in rows if isinstance(rows, list) else []:
+        name = known(row.get("name")) if isinstance(row, dict) and row.get("state") == journal.DONE else ""
+        if name and name not in done:
+            yield defect("chain", name, "is stated to be done, and no line of the journal says so")
+
+
+def known(name: Any) -> str:
+    """The name of a stage that there is; empty for anything else."""
+    return name if isinstance(name, str) and name in stages.NAMES else ""
 
 
 def misstated(predicate: Mapping[str, Any], given: Given, kit: VerifiedKit) -> Iterator[EvidenceError]:

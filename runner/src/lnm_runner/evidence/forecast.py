@@ -32,16 +32,6 @@ WINDOW: Final = ("freeze", BACKUP, "prove-backup", APPLY, BACKFILL, VALIDATE, "e
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What production has (`measuring.counts`)."""
-
-    documents: int
-    """Of advisory_raw."""
-    bytes: int
-    """Of all documents of the database, as BSON."""
-
-
-@dataclass(frozen=True)
 class Forecast:
     """What to expect; None where the rehearsal did not tell."""
 
@@ -81,18 +71,17 @@ class Forecast:
         }
 
 
-def of(predicate: Mapping[str, Any], counts: Counts) -> Forecast:
-    """The forecast by what evidence states."""
+def of(predicate: Mapping[str, Any], counts: Mapping[str, int]) -> Forecast:
+    """The forecast by what evidence states; `counts` is what there is: `documents` of advisory_raw, `bytes` of all, as BSON."""
     left, rates = derivation.left_by(predicate["stages"]), predicate["forecast"]
     rehearsed = {
         DOCUMENTS: derivation.whole(left, BACKFILL, "documents"),
         BYTES: derivation.whole(left, BACKUP, "bytes"),
     }
-    there = {DOCUMENTS: counts.documents, BYTES: counts.bytes}
 
     def grown(amount: int, unit: str) -> int:
         base = rehearsed[unit]
-        return amount if not base else -(-amount * there[unit] // base)
+        return amount if not base else -(-amount * counts[unit] // base)
 
     stages = {
         row["name"]: grown(row["durationMs"], GROWS_WITH[row["name"]]) if row["name"] in GROWS_WITH else row["durationMs"]
@@ -101,10 +90,10 @@ def of(predicate: Mapping[str, Any], counts: Counts) -> Forecast:
     }
     stored = derivation.whole(left, BACKUP, "storedBytes")
     return Forecast(
-        counts.documents,
+        counts[DOCUMENTS],
         stages,
-        times(rates["oplogBytesPerDocument"], counts.documents),
-        times(rates["storedBytesPerDocument"], counts.documents),
+        times(rates["oplogBytesPerDocument"], counts[DOCUMENTS]),
+        times(rates["storedBytesPerDocument"], counts[DOCUMENTS]),
         None if stored is None else grown(stored, BYTES),
     )
 
@@ -114,7 +103,7 @@ def times(each: int | None, documents: int) -> int | None:
     return None if each is None else each * documents
 
 
-def lines(rehearsal: Rehearsal, counts: Counts) -> list[str]:
+def lines(rehearsal: Rehearsal, counts: Mapping[str, int]) -> list[str]:
     """The forecast in words."""
     return of(rehearsal.predicate, counts).lines()
 

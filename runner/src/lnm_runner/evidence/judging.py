@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lnm_runner import chain
-from lnm_runner.errors import EvidenceError, ExpiredEvidenceError, InputError, NotFoundError, gathered
+from lnm_runner.errors import EvidenceError, ExpiredEvidenceError, InputError, NotFoundError, RunnerError, gathered
 from lnm_runner.evidence import comparison, derivation, reading, rules, signatory
 from lnm_runner.evidence.keys import DEVELOPMENT
 from lnm_runner.evidence.rules import SLACK, Given, moment
@@ -82,10 +82,12 @@ def require(  # noqa: PLR0913 - one file, and the site that judges it
     if path is None:
         raise NotFoundError("production needs the evidence of a rehearsal of this kit, and none was named", hint=reading.GET)
     data = reading.read(path)
-    payload, key = reading.opened(path.name, data, Trust(policy, tuple(keys)))
+    try:
+        payload, key = reading.opened(path.name, data, Trust(policy, tuple(keys)))
+    except EvidenceError as err:
+        raise gathered([err, *glimpsed(path.name, data, kit)]) from err
     predicate = reading.stated(path.name, payload, kit)
-    entries = comparison.chained(predicate["journal"])
-    given = Given(entries, derivation.derived(entries), stages.STAGES, stages.absent(kit))
+    given = told(predicate, kit)
     found = [
         *signatory.refused(policy, key, predicate, now),
         *comparison.misstated(predicate, given, kit),
@@ -97,6 +99,28 @@ def require(  # noqa: PLR0913 - one file, and the site that judges it
     signer = judgement.holder(policy, key)
     named = "" if signer is None else signer.name
     return Rehearsal(predicate, f"sha256:{hashlib.sha256(data).hexdigest()}", named, tuple(notes(predicate, limit, now)))
+
+
+def told(predicate: Mapping[str, Any], kit: VerifiedKit) -> Given:
+    """What the journal in a predicate tells, beside what this kit wants.
+
+    Raises: EvidenceError where its chain is not whole.
+    """
+    entries = comparison.chained(predicate)
+    return Given(entries, derivation.derived(entries), stages.STAGES, stages.absent(kit))
+
+
+def glimpsed(name: str, data: bytes, kit: VerifiedKit) -> list[RunnerError]:
+    """What else is wrong with evidence that nobody vouches for, so that whoever looks for what was changed is led there."""
+    payload = reading.unsigned(data)
+    if payload is None:
+        return []
+    try:
+        predicate = reading.stated(name, payload, kit)
+        given = told(predicate, kit)
+    except EvidenceError as err:
+        return [err, *err.others]
+    return [*comparison.misstated(predicate, given, kit), *rules.broken(given)]
 
 
 def age_limit(policy: Policy, wanted: int | None) -> int:

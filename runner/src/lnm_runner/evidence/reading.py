@@ -5,6 +5,8 @@ What the statement says is compared with its journal by `comparison`, and judged
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -64,6 +66,14 @@ def opened(name: str, data: bytes, trust: Trust) -> tuple[bytes, PublicKey]:
         raise EvidenceError(
             f"{name}: {failure.found}, {failure.wanted}", hint=ASK, facts={"rule": "signature", "failure": failure.as_json()}
         ) from refused
+
+
+def unsigned(data: bytes) -> bytes | None:
+    """The payload of what has the form of a DSSE, whoever has signed it; None where there is none."""
+    try:
+        return base64.b64decode(json.loads(data)["payload"], validate=True)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def stated(name: str, payload: bytes, kit: VerifiedKit) -> Mapping[str, Any]:

@@ -154,7 +154,7 @@ def in_words(form: Any) -> str:
 
 
 def proofs_wrong(given: Given) -> Iterator[EvidenceError]:
-    """Both ways back end where they began; the backup that was proven is the one; and what was published cannot be rolled back."""
+    """Both ways back end where they began; the proven backup is the one; and what was published cannot be rolled back."""
     left = derivation.left_by(given.derived["stages"])
     proofs = given.derived["proofs"]
     saved = derivation.hash_in(left, BACKUP)
