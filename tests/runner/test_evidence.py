@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from lnm_runner import chain
 from lnm_runner.errors import EvidenceError, ExpiredEvidenceError, InputError, NotFoundError, RunnerError
-from lnm_runner.evidence import judging, statement
+from lnm_runner.evidence import derivation, judging, statement
 from lnm_runner.evidence.judging import Rehearsal
 from lnm_runner.kit import VerifiedKit
 from lnm_runner.kit.policy import Policy
@@ -60,7 +60,6 @@ def refused(known: VerifiedKit, path: Path | None, *arguments: Any, **named: Any
         judged(known, path, *arguments, **named)
     found = [caught.value, *caught.value.others]
     assert all(err.hint for err in found)
-    assert not any("/tmp" in err.message for err in found[1:])
     return found
 
 
@@ -626,8 +625,6 @@ def test_a_clock_that_was_set_back_in_the_rehearsal_is_seen(known: VerifiedKit, 
 
 
 def derived(said: Json) -> Json:
-    from lnm_runner.evidence import derivation
-
     return derivation.derived(journal.of_values(said["journal"]).entries)
 
 

@@ -16,7 +16,7 @@ from lnm_runner.runbook import journal, plan, stages
 def chained(predicate: Mapping[str, Any]) -> Sequence[journal.Entry]:
     """The lines of the journal, whose chain is whole.
 
-    Raises: EvidenceError naming the first line that is wrong, and each stage that is stated to be done by a line that is not there.
+    Raises: EvidenceError naming the first line that is wrong, and each stage that is stated to be done and has no such line.
     """
     lines = predicate["journal"]
     if not isinstance(lines, list) or not lines or not all(isinstance(line, dict) for line in lines):
