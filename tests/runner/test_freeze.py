@@ -7,23 +7,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lnm_runner import freeze, mongo, probe
+from lnm_runner.commands import doctor
 from lnm_runner.driver_errors import USER_WRITES_BLOCKED
-from lnm_runner.errors import CredentialsError, PrivilegeError, StageError, TopologyError
+from lnm_runner.errors import CredentialsError, PrivilegeError, RetryableError, StageError, TopologyError
+from lnm_runner.kit import Trust, open_kit
 from lnm_runner.options import Options
+from lnm_runner.runbook import flow
+from lnm_runner.runbook.stage import Context
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from tests.conftest import ROOT, WHEEL
 from tests.runner import mongod, roles, router
-from tests.runner.fixtures import Site, fresh_site, operators
-from tests.runner.installed import Lnm
+from tests.runner.fixtures import Site, fresh_site
 from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
+from tests.runner.outboxes import Boxes
 from tests.runner.test_roles import TABLE, restricted
 
 pytestmark = pytest.mark.mongod
@@ -58,7 +63,7 @@ class Window:
         """The same in a process to which something happens; its exit code and what it printed."""
         root = f"mongodb://{':'.join(mongod.ROOT)}@{self.site.server.address}/"
         done = subprocess.run(
-            [sys.executable, "-m", "tests.runner.freezing", word, str(number), what],
+            [sys.executable, "-m", "tests.runner.struck", word, str(number), what],
             cwd=ROOT,
             env={"PATH": os.defpath, "PYTHONPATH": str(WHEEL), **self.variables("freezer", LIFTER_URI=root)},
             capture_output=True,
@@ -109,18 +114,25 @@ def own_server() -> Iterator[Mongod]:
     started.stop()
 
 
-@pytest.fixture
-def window(own_server: Mongod, kit: Kit) -> Iterator[Window]:
+@pytest.fixture(scope="module")
+def own_site(own_server: Mongod, kit: Kit) -> Iterator[Site]:
+    """One for all: to make its roles takes longer than most of these tests."""
     with fresh_site(own_server, kit) as site:
-        site.add_user("freezer", {"role": "lnmFreeze", "db": "admin"})
-        site.add_user("everything", {"role": "lnmFreeze", "db": "admin"}, BYPASS)
-        site.add_user("product", "readWrite")
-        made = Window(site)
-        yield made
-        made.block(is_on=False)
+        yield site
 
 
-def test_a_freeze_refuses_the_product_says_whose_it_is_and_ends(window: Window, program: Any, kit: Kit) -> None:
+@pytest.fixture
+def window(own_site: Site) -> Iterator[Window]:
+    made = Window(own_site)
+    Boxes(own_site, Path()).prepare()
+    own_site.give("freezer", {"role": "lnmFreeze", "db": "admin"}, "lnmRead")
+    own_site.give("everything", {"role": "lnmFreeze", "db": "admin"}, BYPASS)
+    own_site.give("product", "readWrite")
+    yield made
+    made.block(is_on=False)
+
+
+def test_a_freeze_refuses_the_product_says_whose_it_is_and_ends(window: Window) -> None:
     window.freeze()
     window.freeze()
 
@@ -132,20 +144,14 @@ def test_a_freeze_refuses_the_product_says_whose_it_is_and_ends(window: Window, 
     assert told is not None
     for word in ("are frozen", str(os.getpid()), "as freezer", PLAN, "«window of the tests»"):
         assert word in told
-    found = doctor(window, operators(program, kit, window.site), "freezer").json["findings"]
-    assert [finding["what"] for finding in found] == [told]
-    assert "runbook unfreeze" in found[0]["commands"][1]
+    found = doctor.run(Options(environment=window.variables("freezer")))
+    assert [finding["what"] for finding in found.data["findings"]] == [told]
+    assert "lnm runbook unfreeze" in found.data["findings"][0]["commands"][1]
 
     window.unfreeze()
     window.unfreeze()
     assert window.is_open
     assert window.settings["ingest"]["stage"] == "unfreeze"
-
-
-def doctor(window: Window, lnm: Lnm, user: str) -> Any:
-    """`lnm doctor`, as somebody who may look at all that it looks at."""
-    window.site.database.command("grantRolesToUser", user, roles=["lnmRead"])
-    return lnm("doctor", "--json", wanted=2, CONCELIER_MONGO_URI=window.site.uri(user))
 
 
 FREEZING = {2: "", 3: "", 4: "was begun or taken back, and not ended", 5: "are frozen, by process"}
@@ -274,3 +280,33 @@ def steps(client: MongoClient[dict[str, Any]], settings: Any) -> None:
     settings.update_one({"_id": "probe"}, {"$set": {"nonce": 1}}, upsert=True)
     settings.delete_one({"_id": "probe"})
     client.admin.command({"setUserWriteBlockMode": 1, "global": False})
+
+
+def test_the_stages_take_the_plan_from_the_journal_and_leave_evidence(window: Window, kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text(f'{{"plan":"{OTHER}"}}\n{{"plan":"{PLAN}"}}\n')
+    options = Options(environment=window.variables("freezer"))
+    with mongo.connect(options) as server:
+        context = Context(options, open_kit(kit.folder, Trust(None, (kit.key,)), None), server, tmp_path)
+
+        assert flow.check_freeze(replace(context, folder=tmp_path / "not begun"))
+        assert window.settings == {}
+        assert flow.run_freeze(context).evidence == {"mode": "user-write-block", "probe": "refused", "marker": True}
+        assert (window.settings["ingest"]["plan"], window.takes_writes) == (PLAN, False)
+        assert "frozen by this runbook already" in flow.check_freeze(context)[-1]
+        assert "concelier-lnm" in window.settings["ingest"]["reason"]
+        assert flow.check_unfreeze(context)[0] == "the cluster is frozen by this runbook"
+        assert flow.run_unfreeze(context).evidence == {"marker": True, "mode": "open"}
+    assert window.is_open
+
+
+def test_a_publisher_that_a_freeze_binds_writes_no_event(window: Window, tmp_path: Path) -> None:
+    boxes = Boxes(window.site, tmp_path)
+    boxes.fill(1)
+    boxes.enable()
+    window.freeze()
+    with pytest.raises(RetryableError, match="it is frozen"):
+        boxes.publish()
+    assert boxes.out.read_bytes() == b""
+    window.unfreeze()
+    boxes.publish()
+    assert len(boxes.published) == 2
