@@ -21,25 +21,27 @@ from scripts.staging.users import PRODUCT, SEEDER, Users
 DATABASE = "concelier"
 OPERATOR = "staging"
 SERVER = WORK / "server"
-READS = ("lnmRead", "lnmPreflight")
-WRITES_IN_THE_WINDOW = ("lnmBypassFreeze", "lnmPreflight")
+RUNBOOK, PASSES = "lnmRunbook", "lnmBypassFreeze"
+"""What each stage needs beside its own role; and what lets it write while the cluster is frozen."""
+CLUSTER, HASHES = "lnmPreflight", "lnmFingerprint"
+STATUS = "status"
 ROLES: Mapping[str, tuple[str, ...]] = {
     SEEDER: ("lnmSeedDemo",),
     PRODUCT: ("readWrite",),
-    "status": READS,
-    "preflight": ("lnmApply21101", "lnmBackfill21102", "lnmPreflight"),
-    "freeze": ("lnmFreeze",),
-    "backup": ("lnmBackup", "lnmBypassFreeze"),
-    "prove-backup": ("lnmBackup", "lnmBypassFreeze"),
-    "apply-21-101": ("lnmApply21101", "lnmBackup", *WRITES_IN_THE_WINDOW),
-    "backfill-21-102": ("lnmBackfill21102", *WRITES_IN_THE_WINDOW),
-    "validate": ("lnmValidate", "lnmPreflight"),
-    "rollback-21-102": ("lnmRollback21102", "lnmBackup", *WRITES_IN_THE_WINDOW),
-    "restore": ("lnmRestore", "lnmBackup", "lnmBypassFreeze"),
-    "enable-outbox": ("lnmPublish", *WRITES_IN_THE_WINDOW),
-    "unfreeze": ("lnmFreeze",),
+    STATUS: ("lnmRead", CLUSTER, RUNBOOK),
+    "preflight": ("lnmApply21101", "lnmBackfill21102", CLUSTER, RUNBOOK),
+    "freeze": ("lnmFreeze", RUNBOOK),
+    "backup": ("lnmBackup", RUNBOOK),
+    "prove-backup": ("lnmBackup", RUNBOOK),
+    "apply-21-101": ("lnmApply21101", HASHES, PASSES, CLUSTER, RUNBOOK),
+    "backfill-21-102": ("lnmBackfill21102", PASSES, CLUSTER, RUNBOOK),
+    "validate": ("lnmValidate", CLUSTER, RUNBOOK),
+    "rollback-21-102": ("lnmRollback21102", HASHES, PASSES, RUNBOOK),
+    "restore": ("lnmRestore", RUNBOOK),
+    "enable-outbox": ("lnmEnableOutbox", PASSES, RUNBOOK),
+    "unfreeze": ("lnmFreeze", RUNBOOK),
     "outbox publish": ("lnmPublish",),
-    "watch": ("lnmPublish", "lnmPreflight"),
+    "watch": ("lnmWatch", RUNBOOK),
 }
 """`{stage: roles of the user who does it}`; PRODUCT has a role of the server's own."""
 
@@ -69,11 +71,11 @@ def scene(running: Server, made: Users, kit: Kit, program: Path, out: Path, *, c
     state = out / "state"
     environment = {
         "CONCELIER_DB": made.database,
-        "LNM_STATE_DIR": str(state.absolute()),
-        "LNM_TRUSTED_KEY": str(kit.key.absolute()),
+        "LNM_STATE_DIR": str(state),
+        "LNM_TRUSTED_KEY": str(kit.key),
         "LNM_OPERATOR": OPERATOR,
     }
-    lnm = Lnm((str(program),), kit.folder.absolute(), environment)
+    lnm = Lnm((str(program),), kit.folder, environment)
     uri = running.uri(PRODUCT, made.database)
     with MongoClient[dict[str, Any]](uri, password=made.password(PRODUCT), tz_aware=True) as product:
         database = running.client[made.database]

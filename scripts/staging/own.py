@@ -33,8 +33,8 @@ def rehearse(kit: Kit, program: Path, out: Path, say: Say, *, calm_s: int, execu
     with client(os.environ) as connected:
         database = connected[os.environ.get("CONCELIER_DB") or DEFAULT_DATABASE]
         refuse_production(database.name, database["lnm_settings"].find_one({"_id": "environment"}))
-        environment = {**os.environ, "LNM_TRUSTED_KEY": os.environ.get("LNM_TRUSTED_KEY") or str(kit.key.absolute())}
-        lnm = Lnm((str(program),), kit.folder.absolute(), environment)
+        environment = {**os.environ, "LNM_TRUSTED_KEY": os.environ.get("LNM_TRUSTED_KEY") or str(kit.key)}
+        lnm = Lnm((str(program),), kit.folder, environment)
         scene = Scene(lnm, lambda _: {}, database, state_folder(os.environ), out, calm_s=calm_s)
         if executes:
             out.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,8 @@ def placed(step: Step, scene: Scene) -> Iterator[str]:
 
 def told(answer: Answer) -> Iterator[str]:
     """What `lnm` has said, cut where it is long."""
-    lines = [line for line in (*answer.stderr.splitlines(), *answer.stdout.splitlines()) if line.strip()]
+    said = (*answer.stderr.splitlines(), *answer.stdout.splitlines())
+    lines = list(dict.fromkeys(line for line in said if line.strip()))
     left_out = len(lines) - FIRST_LINES - LAST_LINES
     yield from lines if left_out <= 1 else (*lines[:FIRST_LINES], f"({left_out} more lines)", *lines[-LAST_LINES:])
 
