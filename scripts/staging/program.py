@@ -14,7 +14,7 @@ from scripts.errors import ToolError
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LNM_MONGO_TOOLS", "LNM_BACKUP_TOOL", "LNM_OPERATOR", "SSL_CERT_FILE")
 """The variables that a call takes over from the rehearsal, beside those that it is given."""
 LONGEST_S = 3600
-KITLESS = (("seed-demo",), ("outbox", "publish"))
+KITLESS = (("seed-demo",), ("trust",), ("outbox", "publish"))
 """The commands that are told no kit."""
 
 

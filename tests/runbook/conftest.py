@@ -16,6 +16,7 @@ from scripts.staging.program import Lnm
 from scripts.staging.users import SEEDER
 from tests.faults.keys import STRANGER
 from tests.runbook.rehearsals import DOCUMENTS, KEY_PASSWORD, Killed, Rehearsed, command_lines, sealed_key
+from tests.runner import kits
 from tests.runner.fixtures import light_kit
 
 __all__ = ["light_kit"]
@@ -32,13 +33,14 @@ def program(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def rehearsed(kit: Kit, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+def rehearsed(kit: kits.Kit, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
     """A rehearsal that was killed at lines of its journal, signed by a key of its own; its server still runs."""
     folder = tmp_path_factory.mktemp("staging")
     key = sealed_key(STRANGER, folder)
+    signed = Kit(kit.folder, kit.key)
     with server.running(folder / "server", os.environ) as running, command_lines() as seen:
-        made = users.made(running, embedded.DATABASE, kit, folder / "users", embedded.ROLES)
-        with embedded.scene(running, made, kit, program, folder / "out", calm_s=1) as scene:
+        made = users.made(running, embedded.DATABASE, signed, folder / "users", embedded.ROLES)
+        with embedded.scene(running, made, signed, program, folder / "out", calm_s=1) as scene:
             assert isinstance(scene.lnm, Lnm)
             lnm = dataclasses.replace(scene.lnm, environment={**scene.lnm.environment, **key})
             scene.lnm = killed = Killed(lnm)
@@ -46,4 +48,4 @@ def rehearsed(kit: Kit, program: Path, tmp_path_factory: pytest.TempPathFactory)
             said: list[str] = []
             rehearsal.carry_out(scene, said.append)
             secrets = [KEY_PASSWORD, *(path.read_text() for path in (folder / "users").iterdir())]
-            yield Rehearsed(scene, lnm, running, made, killed, said, seen, secrets)
+            yield Rehearsed(signed, scene, lnm, running, made, killed, said, seen, secrets)

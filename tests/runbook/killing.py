@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lnm_runner import cli
+from lnm_runner.kit.held import write_all
 from lnm_runner.runbook import book
 
 MOMENTS = ("before", "torn", "line", "after")
@@ -24,7 +25,7 @@ def die() -> None:
 
 def arm(number: int, moment: str) -> None:
     """Counts the lines from here on."""
-    append, write_head, write = book.Book.append, book.Book.write_head, book.write_all
+    append, write_head = book.Book.append, book.Book.write_head
     seen = 0
 
     def is_now(at: str) -> bool:
@@ -42,9 +43,9 @@ def arm(number: int, moment: str) -> None:
 
     def torn(file: Any, line: bytes) -> None:
         if is_now("torn"):
-            write(file, line[: len(line) // 2])
+            write_all(file, line[: len(line) // 2])
             die()
-        write(file, line)
+        write_all(file, line)
 
     def headless(self: book.Book) -> None:
         if is_now("line"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from scripts.staging.environment import Kit
 from scripts.staging.program import Answer, Lnm
 from scripts.staging.scene import Scene
 from scripts.staging.server import Server
@@ -44,6 +46,9 @@ class Killed:
     answers: list[Answer] = field(default_factory=list)
     kills: list[tuple[str, int, str]] = field(default_factory=list)
     """`(stage, which line of the call, moment)` of each kill that has met a line."""
+    unended: list[tuple[str, Answer]] = field(default_factory=list)
+    """`(stage, the next call of it)` where a kill has left a stage begun and not ended."""
+    left: str = ""
     calls: int = 0
 
     def __call__(self, *words: str, **variables: str) -> Answer:
@@ -55,7 +60,7 @@ class Killed:
                 if answer.exit_code != KILLED:
                     return answer
                 self.kills.append((words[1], number, moment))
-        return self.kept(self.lnm(*words, **variables))
+        return self.kept(words[1], self.lnm(*words, **variables))
 
     def points(self) -> Iterator[tuple[int, str]]:
         """Where a call is killed: by turns in a part of the calls, or everywhere."""
@@ -69,12 +74,23 @@ class Killed:
         """One run that is to be killed."""
         python = str(Path(self.lnm.program[0]).with_name("python"))
         launcher = (python, str(KILLING), str(number), moment)
-        return self.kept(dataclasses.replace(self.lnm, program=launcher)(*words, **variables))
+        return self.kept(words[1], dataclasses.replace(self.lnm, program=launcher)(*words, **variables))
 
-    def kept(self, answer: Answer) -> Answer:
-        """Keeps what was said."""
+    def kept(self, stage: str, answer: Answer) -> Answer:
+        """Keeps what was said, and whether it comes after a stage that was begun and not ended."""
         self.answers.append(answer)
+        if self.left and stage == self.left:
+            self.unended.append((stage, answer))
+        self.left = self.begun_and_not_ended()
         return answer
+
+    def begun_and_not_ended(self) -> str:
+        """The stage that the last whole line of the journal says was begun; empty where it says something else."""
+        for path in Path(self.lnm.environment["LNM_STATE_DIR"]).glob("runbook/*/journal.jsonl"):
+            *lines, _torn = path.read_bytes().split(b"\n")
+            last = json.loads(lines[-1]) if lines else {"state": ""}
+            return str(last["stage"]) if last["state"] == "started" else ""
+        return ""
 
 
 @contextmanager
@@ -114,6 +130,7 @@ def sealed_key(key: Key, folder: Path) -> dict[str, str]:
 class Rehearsed:
     """A rehearsal that has come to its end."""
 
+    kit: Kit
     scene: Scene
     lnm: Lnm
     """Not killed any more."""

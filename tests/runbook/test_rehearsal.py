@@ -53,8 +53,10 @@ class TestKilled:
         assert stages(lines, "done", "absent") == set(lines[0]["evidence"]["stages"])
 
     def test_what_a_kill_has_left_is_told_before_anything_else(self, rehearsed: Rehearsed) -> None:
-        after = [answer for answer in rehearsed.killed.answers if "was not ended" in f"{answer.stdout}{answer.stderr}"]
-        assert after
+        assert rehearsed.killed.unended
+        for stage, answer in rehearsed.killed.unended:
+            said = f"{answer.stderr}{answer.stdout}"
+            assert said.index(f"{stage} was begun at ") < said.index(f"{stage}: ")
 
 
 class TestSecrets:
@@ -100,10 +102,10 @@ def policy(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def production(rehearsed: Rehearsed, kit: Kit, policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Production:
+def production(rehearsed: Rehearsed, policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Production:
     """As it is before its first window."""
     folder = tmp_path_factory.mktemp("production")
-    made = users.made(rehearsed.server, PRODUCTION, kit, folder / "users", ROLES)
+    made = users.made(rehearsed.server, PRODUCTION, rehearsed.kit, folder / "users", ROLES)
     trusted = {name: value for name, value in rehearsed.lnm.environment.items() if name != "LNM_TRUSTED_KEY"}
     environment = {**trusted, "CONCELIER_DB": PRODUCTION, "LNM_STATE_DIR": str(folder / "state")}
     lnm = dataclasses.replace(rehearsed.lnm, environment=environment)
@@ -161,7 +163,7 @@ class TestStopped:
         process = subprocess.Popen(
             [*rehearsed.lnm.program, *words], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        wait_for_line(rehearsed, before)
+        wait_for_line(rehearsed, before, process)
         process.send_signal(name)
         stdout, stderr = process.communicate(timeout=30)
 
@@ -171,9 +173,10 @@ class TestStopped:
         assert again.exit_code == 0, again.stderr
 
 
-def wait_for_line(rehearsed: Rehearsed, known: int) -> None:
-    """Returns when the journal has another line, and what it says was begun."""
+def wait_for_line(rehearsed: Rehearsed, known: int, process: subprocess.Popen[str]) -> None:
+    """Returns when the journal has another line, which says that the stage was begun."""
     deadline = time.monotonic() + 30
     while len(rehearsed.scene.journal()) == known:
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "nothing was begun"
         time.sleep(0.05)
