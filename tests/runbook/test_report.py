@@ -126,6 +126,7 @@ def test_production_need_not_go_back_to_show_that_it_can() -> None:
     found = changed(lambda predicate: predicate.update(environment="production", proofs={}))
     assert found.verdict is Verdict.GO
     assert "may stand" in found.sentence
+    assert [row[-1] for table in found.tables if table.name == "proofs" for row in table.rows] == ["not gone", "not gone"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_an_attempt_whose_end_nobody_saw_is_hatched() -> None:
 
 
 def lags(*values: int | None, every_s: float = 1, stage: str = "watch") -> list[dict[str, Any]]:
-    return [{"at": at(number * every_s), "stage": stage, "lagMs": value} for number, value in enumerate(values)]
+    return [{"at": at(number * every_s), "stage": stage, "lagMs": value, "backlog": 0} for number, value in enumerate(values)]
 
 
 def test_an_unknown_lag_is_a_hatched_hole_and_never_a_zero() -> None:
@@ -199,6 +200,14 @@ def test_an_unknown_lag_is_a_hatched_hole_and_never_a_zero() -> None:
     drawn = charts.drawn(charts.Chart("lag", "Lag", "seconds", found, 1000, 60, "limit: 60 s"))
     assert drawn.count('fill="url(#lag-hatch)"') == 1
     assert "unknown in 2 of them, which is hatched" in drawn
+
+
+def test_a_sample_that_was_taken_before_there_was_anything_to_measure_is_none() -> None:
+    silent = {"stage": "watch", "lagMs": None, "documents": None}
+    early, lost = ([{**silent, "at": at(second)} for second in when] for when in ((-9, -8), (2, 6, 10)))
+    found = series.of(series.timed([*early, *lags(5), *lost]), "lagMs", holes=True)
+    assert found
+    assert (found.samples, found.unknown, found.begin_ms) == (4, 3, words.moment_ms(at(0)))
 
 
 def test_no_line_is_drawn_through_a_silence_or_from_stage_to_stage() -> None:
@@ -220,13 +229,13 @@ def test_throughput_is_what_a_counter_grew_by_and_one_that_begins_anew_grows_by_
     assert [[point.high for point in line] for line in found.lines] == [[100, 50], [50]]
 
 
-def test_a_million_samples_are_thinned_and_the_one_that_matters_is_kept() -> None:
+def test_two_hundred_thousand_samples_are_thinned_and_the_one_that_matters_is_kept() -> None:
     usual = [
         {"at": at(second), "stage": "watch", "lagMs": 20, "documents": second, "backlog": second} for second in range(10_000)
     ]
-    page = html.render(predicates.rehearsal(), [*usual * 100, {**usual[6_543], "lagMs": 77_000}])
+    page = html.render(predicates.rehearsal(), [*usual * 20, {**usual[6_543], "lagMs": 77_000}])
     assert len(page) < 120_000
-    assert b"1,000,001 samples; highest 77 seconds" in page
+    assert b"200,001 samples; highest 77 seconds" in page
 
 
 def test_a_thinned_stretch_of_which_a_part_is_unknown_is_drawn_and_hatched() -> None:

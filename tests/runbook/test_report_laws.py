@@ -126,7 +126,7 @@ def require_tables(text: str) -> None:
         cells = re.split(r"(?<!\\)(?:\\\\)*\|", line)
         columns = columns or len(cells)
         assert len(cells) == columns, line
-        bare = re.sub(r"\\.|`[A-Za-z0-9.:_/-]+`", "", line)
+        bare = re.sub(r"\\.|`[A-Za-z0-9.:_/-]+`", "·", line)
         assert not re.search(r"[<>\[\]`*_~@&]|://|[Ww]{3}\.", bare), line
 
 

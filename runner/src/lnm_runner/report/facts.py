@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lnm_runner.report import gates, reading, series, tables, timeline
-from lnm_runner.report.gates import Gate, Verdict
+from lnm_runner.report.gates import PRODUCTION, STAGING, Gate, Verdict
 from lnm_runner.report.reading import Json
 from lnm_runner.report.series import Series
 from lnm_runner.report.tables import Table
 from lnm_runner.report.timeline import Bar
 from lnm_runner.report.words import number, plain, several
 
-STAGING, PRODUCTION = "staging", "production"
 NOT_CHECKED = (
     "Who signed the evidence: `lnm runbook STAGE --env production` verifies that signature, this page does not.",
     "The samples behind the charts: they are this machine's own notes, and no part of what is signed.",

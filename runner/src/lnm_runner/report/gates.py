@@ -16,6 +16,7 @@ from lnm_runner.report.known import STAGES
 from lnm_runner.report.reading import Json
 from lnm_runner.report.words import duration, number, plain, several
 
+STAGING, PRODUCTION = "staging", "production"
 HIGHEST_LAG_MS = 60_000  # LnmMongoOplogLagHigh, decisions §11
 HIGHEST_BACKLOG = 500  # LnmOutboxBacklogHigh, the same
 
@@ -203,7 +204,7 @@ OF_A_REHEARSAL = frozenset({"rollback of 21-102", "restore", "rollback after pub
 
 def judged(predicate: Json) -> Iterator[Gate]:
     """Every gate of this environment."""
-    is_production = reading.text(predicate, "environment") == "production"
+    is_production = reading.text(predicate, "environment") == PRODUCTION
     for name, says, judge in GATES:
         if not (is_production and name in OF_A_REHEARSAL):
             yield Gate(name, says, *judge(predicate))

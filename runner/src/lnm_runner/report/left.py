@@ -13,7 +13,7 @@ from lnm_runner.report.reading import Json
 from lnm_runner.report.words import amount, duration, number, plain
 
 FORMS: Mapping[str, str] = {
-    "preflight": "{checks:n} checks, {warnings:n} warnings",
+    "preflight": "checks: {checks:n}; warnings: {warnings:n}",
     "freeze": "mode {mode:t}; a probe write: {probe:t}; marker: {marker:t}",
     "backup": "{collections:n} collections, {documents:n} documents, {bytes:b} "
     "({storedBytes:b} stored, {compress:t}, by {tool:t})",

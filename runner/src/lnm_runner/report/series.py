@@ -17,6 +17,8 @@ STRETCHES = 240
 """Of a chart: about two for each pixel of its width would be seen by nobody."""
 SILENCE_MS = 30_000
 """So long without a sample, and the line breaks; one is taken each second or so."""
+EDGE_MS = 5_000
+"""Samples of one attempt are no further from each other. A hole reaches to the samples beside it, but no further than this."""
 SECOND_MS = 1000
 Timed: TypeAlias = tuple[int, Mapping[str, Any]]
 """When, in milliseconds, and the sample."""
@@ -82,14 +84,22 @@ def timed(samples: Iterable[Mapping[str, Any]]) -> list[Timed]:
 
 
 def taken(samples: Iterable[Timed], name: str, *, holes: bool) -> list[tuple[int, str, int | None]]:
-    """`(at, stage, value)` of those in which it was asked; without `holes` an absent value means: not asked."""
-    found = []
+    """`(at, stage, value)` of those in which it was asked; without `holes` an absent value means: not asked.
+
+    With them it means: unknown. But for the first samples of an attempt, which tell nothing as there was nothing to measure yet.
+    """
+    found: list[tuple[int, str, int | None]] = []
     for at, sample in samples:
         value = sample.get(name)
         value = value if type(value) is int else None
-        if value is not None or holes:
+        if value is not None or (holes and (tells(sample) or (found and at - found[-1][0] <= EDGE_MS))):
             found.append((at, str(sample.get("stage")), value))
     return found
+
+
+def tells(sample: Mapping[str, Any]) -> bool:
+    """Whether a sample says anything."""
+    return any(sample.get(name) is not None for name in ("lagMs", "documents", "backlog"))
 
 
 def stretches(found: Sequence[tuple[int, str, int | None]]) -> list[Stretch]:
@@ -172,7 +182,7 @@ def unknown(listed: Sequence[Stretch]) -> Iterator[tuple[int, int]]:
         if stretch.unknown:
             before = listed[number - 1].end_ms if number else stretch.begin_ms
             behind = listed[number + 1].begin_ms if number + 1 < len(listed) else stretch.end_ms
-            yield max(before, stretch.begin_ms - SILENCE_MS), min(behind, stretch.end_ms + SILENCE_MS)
+            yield max(before, stretch.begin_ms - EDGE_MS), min(behind, stretch.end_ms + EDGE_MS)
 
 
 def merged(holes: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
