@@ -27,6 +27,10 @@ GROWS_WITH: Final[Mapping[str, str]] = {
     VALIDATE: DOCUMENTS,
 }
 """`{stage: what its time grows with}`; the others do not grow."""
+ONCE: Final[Mapping[str, str]] = {APPLY: "ledgerMs"}
+"""`{stage: the member of its evidence that tells the part of its time which does not grow}`: the collections are made empty."""
+SMALL: Final = 10
+"""A rehearsal of a tenth of the documents, or fewer, is told to be small."""
 WINDOW: Final = ("freeze", BACKUP, "prove-backup", APPLY, BACKFILL, VALIDATE, "enable-outbox", "unfreeze")
 """While these run, nobody may write."""
 
@@ -43,6 +47,8 @@ class Forecast:
     """By how much the database grows on the disk."""
     backup_bytes: int | None
     """Of the backup as it is stored."""
+    rehearsed: int | None
+    """Documents of the rehearsal."""
 
     @property
     def window_ms(self) -> int:
@@ -53,16 +59,20 @@ class Forecast:
         """In words."""
         stages = ", ".join(f"{stage} {in_words(took)}" for stage, took in self.stages.items())
         grows = f"the database grows by {in_mib(self.stored_bytes)}, the backup takes {in_mib(self.backup_bytes)}"
+        rehearsed = self.rehearsed or 0
+        is_small = rehearsed * SMALL < self.documents
         return [
-            f"forecast for {self.documents:,} documents, by the rates of the rehearsal:",
+            f"forecast for {self.documents:,} documents, by the rates of a rehearsal of {rehearsed:,}:",
             f"  about {in_words(self.window_ms)} without writes; {stages}",
             f"  oplog {in_mib(self.oplog_bytes)}, {grows}",
+            *(["  so small a rehearsal makes it too long; rehearse with more documents to know better"] if is_small else []),
         ]
 
     def as_json(self) -> dict[str, Any]:
         """For a program."""
         return {
             "documents": self.documents,
+            "rehearsedDocuments": self.rehearsed,
             "stages": [{"stage": stage, "ms": took} for stage, took in self.stages.items()],
             "windowMs": self.window_ms,
             "oplogBytes": self.oplog_bytes,
@@ -74,28 +84,38 @@ class Forecast:
 def of(predicate: Mapping[str, Any], counts: Mapping[str, int]) -> Forecast:
     """The forecast by what evidence states; `counts` is what there is: `documents` of advisory_raw, `bytes` of all, as BSON."""
     left, rates = derivation.left_by(predicate["stages"]), predicate["forecast"]
-    rehearsed = {
-        DOCUMENTS: derivation.whole(left, BACKFILL, "documents"),
-        BYTES: derivation.whole(left, BACKUP, "bytes"),
+    rehearsed = derivation.whole(left, BACKFILL, "documents")
+    scales = {
+        DOCUMENTS: (counts[DOCUMENTS], rehearsed),
+        BYTES: (counts[BYTES], derivation.whole(left, BACKUP, "bytes")),
     }
-
-    def grown(amount: int, unit: str) -> int:
-        base = rehearsed[unit]
-        return amount if not base else -(-amount * counts[unit] // base)
-
-    stages = {
-        row["name"]: grown(row["durationMs"], GROWS_WITH[row["name"]]) if row["name"] in GROWS_WITH else row["durationMs"]
-        for row in predicate["stages"]
-        if row["name"] in left and row["name"] not in derivation.WAYS_BACK
-    }
+    going = [row for row in predicate["stages"] if row["name"] in left and row["name"] not in derivation.WAYS_BACK]
     stored = derivation.whole(left, BACKUP, "storedBytes")
     return Forecast(
         counts[DOCUMENTS],
-        stages,
+        {row["name"]: lasting(row, scales) for row in going},
         times(rates["oplogBytesPerDocument"], counts[DOCUMENTS]),
         times(rates["storedBytesPerDocument"], counts[DOCUMENTS]),
-        None if stored is None else grown(stored, BYTES),
+        None if stored is None else grown(stored, scales[BYTES]),
+        rehearsed,
     )
+
+
+def lasting(row: Mapping[str, Any], scales: Mapping[str, tuple[int, int | None]]) -> int:
+    """How long a stage will take, in milliseconds; `scales` is `{unit: (there, in the rehearsal)}`."""
+    took: int = row["durationMs"]
+    unit = GROWS_WITH.get(row["name"])
+    if unit is None:
+        return took
+    said = row["evidence"].get(ONCE.get(row["name"], ""))
+    once = min(took, said) if type(said) is int else 0
+    return once + grown(took - once, scales[unit])
+
+
+def grown(amount: int, scale: tuple[int, int | None]) -> int:
+    """So much more as there is more, rounded up; the same where the rehearsal had nothing."""
+    there, rehearsed = scale
+    return -(-amount * there // rehearsed) if rehearsed else amount
 
 
 def times(each: int | None, documents: int) -> int | None:

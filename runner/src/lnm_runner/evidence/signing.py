@@ -86,27 +86,45 @@ def written(folder: Path, statement: bytes, environment: Mapping[str, str]) -> l
 
 
 def attached(folder: Path, statement: bytes) -> bytes:
-    """The DSSE with the signature that openssl has made.
+    """The DSSE with the signature that openssl has made, over this statement or over the one that was left to be signed.
 
-    Raises: InputError where there is none yet, or it is not by the key beside it over this statement.
+    Raises: InputError where there is none yet, or it is not by the key beside it over that statement.
     """
-    replace(folder / TO_SIGN, pae(statement))
     hint = (
         f"install the runner's extras: {keys.INSTALL}; or, where the key is: openssl dgst -sha256 -sign KEY.pem -out {SIGNATURE} "
-        f"{TO_SIGN} && openssl pkey -in KEY.pem -pubout -out {PUBLIC_KEY}, put both beside it, and do this again"
+        f"{TO_SIGN} (of an Ed25519 key: openssl pkeyutl -sign -rawin -inkey KEY.pem -in {TO_SIGN} -out {SIGNATURE}) "
+        f"&& openssl pkey -in KEY.pem -pubout -out {PUBLIC_KEY}, put both beside it, and do this again"
     )
+    chosen = left_to_sign(folder, statement)
+    replace(folder / TO_SIGN, pae(chosen))
     try:
         signature, public = (folder / SIGNATURE).read_bytes(), (folder / PUBLIC_KEY).read_bytes()
     except FileNotFoundError as err:
-        raise InputError(
-            f"cryptography is not installed here, which signs evidence; what is to be signed is in {TO_SIGN}", hint=hint
-        ) from err
+        what = f"cryptography is not installed here, which signs evidence; what is to be signed is in {TO_SIGN}"
+        raise InputError(what, hint=hint) from err
     except OSError as err:
         raise InputError(f"{SIGNATURE}, {PUBLIC_KEY}: cannot be read: {err.strerror}", hint=hint) from err
     key = only_key(public)
-    if not key.verifies(pae(statement), signature):
+    if not key.verifies(pae(chosen), signature):
         raise InputError(f"{SIGNATURE}: is not the signature of {TO_SIGN} by sha256:{key.fingerprint}", hint=hint)
-    return envelope(statement, base64.b64encode(signature).decode("ascii"), key.keyid)
+    return envelope(chosen, base64.b64encode(signature).decode("ascii"), key.keyid)
+
+
+def left_to_sign(folder: Path, statement: bytes) -> bytes:
+    """The statement that was left to be signed, if it is this one but for what the server measures each time; else this one."""
+    try:
+        left = (folder / TO_SIGN).read_bytes()
+        before = left[left.index(b"{") :]
+        is_same = pae(before) == left and but_measured(before) == but_measured(statement)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return statement
+    return before if is_same else statement
+
+
+def but_measured(statement: bytes) -> object:
+    """A statement without its rates."""
+    said = json.loads(statement)
+    return {**said, "predicate": {name: held for name, held in said["predicate"].items() if name != "forecast"}}
 
 
 def only_key(public: bytes) -> PublicKey:
