@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +202,17 @@ def test_a_block_of_somebody_else_is_neither_joined_nor_lifted(window: Window) -
     assert "no marker of the runbook says by whom" in told
 
 
+def test_whatever_stands_in_the_marker_is_told_without_harm(window: Window) -> None:
+    marker = {"enabled": False, "stage": "freeze", "owner": 7, "at": "then", "reason": "\x1b[2Jx\ny" + "z" * 999}
+    window.site.database["lnm_settings"].insert_one({"_id": "ingest", **marker})
+    told = window.leftover()
+    assert told is not None
+    assert "process ? on ?, as ?, since ?, plan ?: «[2Jxyz" in told
+    assert len(told) < 600
+    window.freeze()
+    assert window.settings["ingest"]["plan"] == PLAN
+
+
 def test_the_freeze_of_another_plan_is_neither_joined_nor_lifted(window: Window) -> None:
     window.freeze(plan=OTHER)
 
@@ -231,6 +242,9 @@ def test_who_may_write_in_a_freeze_needs_somebody_else_for_the_probe(window: Win
     assert not window.takes_writes
     window.unfreeze("everything", CONCELIER_PROBE_URI=ordinary)
     assert window.is_open
+    window.site.give("everything", {"role": "root", "db": "admin"})
+    window.freeze("everything", CONCELIER_PROBE_URI=ordinary)
+    window.unfreeze("everything", CONCELIER_PROBE_URI=ordinary)
 
 
 def test_a_probe_that_may_not_write_at_all_proves_nothing(window: Window) -> None:
@@ -262,6 +276,18 @@ def test_an_older_server_is_refused_in_words() -> None:
             freeze.freeze(server, options, plan=PLAN, reason="")
 
 
+def test_a_feature_version_that_knows_no_freeze_is_refused_in_words_and_leaves_nothing(window: Window) -> None:
+    admin = window.site.server.client.admin
+    admin.command("setFeatureCompatibilityVersion", "5.0")
+    try:
+        with pytest.raises(TopologyError, match="cannot refuse the writes") as caught:
+            window.freeze()
+    finally:
+        admin.command("setFeatureCompatibilityVersion", "6.0")
+    assert "feature compatibility version" in caught.value.hint
+    assert window.is_open
+
+
 def test_each_privilege_of_the_freezers_role_is_needed_and_asked_for(window: Window, kit: Kit) -> None:
     for resource, action in roles.each(TABLE["lnmFreeze"]):
         window.site.database.command("updateUser", "freezer", roles=[restricted(window.site, kit, "lnmFreeze", resource, action)])
@@ -282,13 +308,12 @@ def steps(client: MongoClient[dict[str, Any]], settings: Any) -> None:
     client.admin.command({"setUserWriteBlockMode": 1, "global": False})
 
 
-def test_the_stages_take_the_plan_from_the_journal_and_leave_evidence(window: Window, kit: Kit, tmp_path: Path) -> None:
-    (tmp_path / "journal.jsonl").write_text(f'{{"plan":"{OTHER}"}}\n{{"plan":"{PLAN}"}}\n')
+def test_the_stages_name_their_plan_and_leave_evidence(window: Window, kit: Kit, tmp_path: Path) -> None:
     options = Options(environment=window.variables("freezer"))
     with mongo.connect(options) as server:
-        context = Context(options, open_kit(kit.folder, Trust(None, (kit.key,)), None), server, tmp_path)
+        context = Context(options, open_kit(kit.folder, Trust(None, (kit.key,)), None), server, tmp_path, plan=PLAN)
 
-        assert flow.check_freeze(replace(context, folder=tmp_path / "not begun"))
+        assert flow.check_freeze(context)
         assert window.settings == {}
         assert flow.run_freeze(context).evidence == {"mode": "user-write-block", "probe": "refused", "marker": True}
         assert (window.settings["ingest"]["plan"], window.takes_writes) == (PLAN, False)

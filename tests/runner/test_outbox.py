@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +14,16 @@ from typing import Any
 import pytest
 from lnm_runner import lease, mongo
 from lnm_runner.commands import outbox
-from lnm_runner.errors import InputError, LeaseLostError, LockedError, NotFoundError, PrivilegeError, StageError
+from lnm_runner.errors import (
+    InputError,
+    LeaseLostError,
+    LockedError,
+    NotFoundError,
+    PrivilegeError,
+    RetryableError,
+    RunnerError,
+    StageError,
+)
 from lnm_runner.options import Runbook
 from lnm_runner.outbox import hook, publisher, sinks, watching
 from lnm_runner.outbox.watch import Limits
@@ -21,7 +32,7 @@ from tests.runner import installed, roles
 from tests.runner.fixtures import Site, fresh_site
 from tests.runner.kits import Kit, canonical
 from tests.runner.mongod import Mongod
-from tests.runner.outboxes import LINKED, OBSERVED, PLAN, TENANT, Boxes
+from tests.runner.outboxes import LINKED, OBSERVED, PLAN, TENANT, Boxes, observed
 from tests.runner.test_roles import TABLE, restricted
 from tests.runner.test_roles_used import PROFILE_BYTES, needs
 
@@ -200,6 +211,39 @@ def test_standard_output_holds_events_or_the_answer_of_json(boxes: Boxes) -> Non
         outbox.run(replace(asked, json=True))
     with pytest.raises(InputError, match="wanted stdout, or ndjson"):
         outbox.run(replace(asked, runbook=Runbook(publisher="ndjson")))
+
+
+def test_a_follower_publishes_what_comes_until_it_is_switched_off(boxes: Boxes) -> None:
+    boxes.enable()
+
+    def until_published() -> None:
+        deadline = time.monotonic() + 20
+        while boxes.waiting and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def meanwhile() -> None:
+        for row in (observed(1), observed(2)):
+            boxes.site.database[OBSERVED].insert_one(row)
+            until_published()
+        boxes.site.database["lnm_settings"].update_one({"_id": "outbox"}, {"$set": {"enabled": False}})
+
+    other = threading.Thread(target=meanwhile)
+    asked = boxes.options("publisher", "publish")
+    other.start()
+    with pytest.raises(StageError, match="switched off"):
+        outbox.run(replace(asked, runbook=replace(asked.runbook, follows=True)))
+    other.join()
+    assert [event["advisoryId"] for event in boxes.published] == ["CVE-2025-1", "CVE-2025-2"]
+
+
+def test_a_sink_that_takes_nothing_is_an_error_in_words() -> None:
+    with Path("/dev/full").open("wb") as full, pytest.raises(RunnerError, match="cannot be written: No space left"):
+        sinks.Sink(full.fileno(), (), "the file").write(b"{}\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with pytest.raises(RetryableError, match="nobody reads any more"):
+        sinks.Sink(writing, (), "standard output").write(b"{}\n")
+    os.close(writing)
 
 
 def test_the_last_lines_of_a_file_are_found_over_any_number_of_blocks(tmp_path: Path) -> None:

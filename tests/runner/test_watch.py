@@ -119,9 +119,8 @@ def test_what_is_bad_comes_before_what_is_late() -> None:
 def context(boxes: Boxes, kit: Kit, server: mongo.Server, user: str, *, done: Iterable[str] = (), **runbook: float) -> Context:
     """What the engine gives a stage."""
     options = replace(boxes.options(user), runbook=Runbook(**runbook))  # type: ignore[arg-type]
-    (boxes.folder / "journal.jsonl").write_text(f'{{"plan":"{PLAN}"}}\n')
     known: dict[str, Evidence] = {name: {} for name in done}
-    return Context(options, open_kit(kit.folder, Trust(None, (kit.key,)), None), server, boxes.folder, known)
+    return Context(options, open_kit(kit.folder, Trust(None, (kit.key,)), None), server, boxes.folder, known, plan=PLAN)
 
 
 @pytest.mark.mongod

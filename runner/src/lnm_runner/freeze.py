@@ -11,6 +11,7 @@ which reads nothing but its own variable: what stops its writes is the block.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -53,10 +54,15 @@ class Seen:
         """Whose freeze it is, in words."""
         row = self.marker or {}
         owner = row.get("owner") if isinstance(row.get("owner"), Mapping) else {}
-        found = {name: str((owner or {}).get(name, "?"))[:MOST_SHOWN] for name in ("host", "pid", "user")}
-        since = f"{row['at']:%Y-%m-%d %H:%M:%S} UTC" if hasattr(row.get("at"), "strftime") else "?"
-        why, plan = (str(row.get(name, "?"))[:MOST_SHOWN] for name in ("reason", "plan"))
-        return f"process {found['pid']} on {found['host']}, as {found['user']}, since {since}, plan {plan}: «{why}»"
+        host, pid, user = (shown((owner or {}).get(name, "?")) for name in ("host", "pid", "user"))
+        since = f"{row['at']:%Y-%m-%d %H:%M:%S} UTC" if isinstance(row.get("at"), dt.datetime) else "?"
+        why, plan = (shown(row.get(name, "?")) for name in ("reason", "plan"))
+        return f"process {pid} on {host}, as {user}, since {since}, plan {plan}: «{why}»"
+
+
+def shown(value: object) -> str:
+    """What anybody may have written there, less what would move a terminal's cursor."""
+    return "".join(letter for letter in str(value)[:MOST_SHOWN] if letter.isprintable())
 
 
 def look(server: Server) -> Seen:
@@ -148,13 +154,17 @@ def freeze(server: Server, options: Options, *, plan: str, reason: str) -> None:
             require_ours(replace(seen, is_blocked=True), plan)
         else:
             raise foreign()
-    block(server, is_on=True)  # (2)
+    try:
+        block(server, is_on=True)  # (2)
+    except TopologyError:
+        switches.put(server.database, MARKER, opened(plan))
+        raise
     if probe.passes(server, options) or look(server).is_blocked is False:  # (3)
         raise StageError(
             "the freeze leaks: an ordinary user's write came through although the server was told to refuse it",
             hint="the block is left on, and the write was taken away again; look who else switches it "
             "(mongosync, another runbook), and at each shard behind a router; then the same command again, "
-            f"or lnm runbook {BACK} --execute",
+            f"or {options.command('runbook', BACK, '--execute')}",
         )
 
 
@@ -167,12 +177,17 @@ def unfreeze(server: Server, options: Options, *, plan: str) -> None:
     if seen.is_marked if seen.is_blocked is None else seen.is_blocked:
         require_ours(replace(seen, is_blocked=True), plan)
         block(server, is_on=False)
-    switches.put(server.database, MARKER, {"enabled": True, "reason": "", "plan": plan, "stage": BACK})
+    switches.put(server.database, MARKER, opened(plan))
     if not probe.passes(server, options):
         raise StageError(
             "an ordinary user's write is still refused although the block was lifted",
             hint="look who else blocks (mongosync, another runbook), and at each shard behind a router; then the same again",
         )
+
+
+def opened(plan: str) -> dict[str, Any]:
+    """The marker of a cluster that takes writes."""
+    return {"enabled": True, "reason": "", "plan": plan, "stage": BACK}
 
 
 def block(server: Server, *, is_on: bool) -> None:
@@ -183,11 +198,10 @@ def block(server: Server, *, is_on: bool) -> None:
     try:
         server.database.client.admin.command({"setUserWriteBlockMode": 1, "global": is_on})
     except OperationFailure as err:
-        if err.code in {NO_SUCH_COMMAND, NOT_SUPPORTED}:
-            raise too_old(server) from err
-        if err.code == ILLEGAL:  # MongoDB 8.0.13 on: only who names the same reason may change it
-            raise foreign() from err
-        raise
+        if err.code not in {ILLEGAL, NO_SUCH_COMMAND, NOT_SUPPORTED}:
+            raise
+        # from MongoDB 8.0.13 on, only who names the same reason may change a block; else it is the feature version
+        raise (foreign() if look(server).is_blocked else too_old(server)) from err
 
 
 def too_old(server: Server) -> TopologyError:

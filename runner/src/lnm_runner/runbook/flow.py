@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from lnm_runner import freeze, privileges, probe
@@ -13,28 +12,18 @@ from lnm_runner.outbox import backlog, hook, switch, watching
 from lnm_runner.outbox.watch import Limits
 from lnm_runner.runbook.stage import Context, Done
 
-JOURNAL = "journal.jsonl"
 WATCHER = "runbook watch"
 """What the stage is called in the table of roles."""
 
 
-def plan_of(context: Context) -> str:
-    """The plan of the journal, whose last line was written before a stage is run; empty where nothing has begun yet."""
-    try:
-        last = (context.folder / JOURNAL).read_bytes().rstrip(b"\n").rpartition(b"\n")[2]
-        return str(json.loads(last)["plan"])
-    except (OSError, ValueError, KeyError, TypeError):  # that it is whole is the engine's to judge
-        return ""
-
-
 def check_freeze(context: Context) -> Sequence[str]:
     """Sees that the cluster can be frozen, and that nobody else has."""
-    seen = freeze.require(context.server, context.options, plan_of(context))
+    seen = freeze.require(context.server, context.options, context.plan)
     by = f"the user of {probe.URI}" if context.options.environment.get(probe.URI) else "this user"
     return [
         "the writes of users without bypassWriteBlockingMode will be refused, in the whole cluster, not in this database alone",
         f"as {by}, a write into lnm_settings is made that must then be refused",
-        "the product reads none of it: set its CONCELIER_INGEST_ENABLED=false, or its sources will fail until the unfreeze",
+        "the product does not know of it: set its CONCELIER_INGEST_ENABLED=false before, or its sources fail until the unfreeze",
         *(["it is frozen by this runbook already"] if seen.is_blocked else []),
     ]
 
@@ -42,7 +31,7 @@ def check_freeze(context: Context) -> Sequence[str]:
 def run_freeze(context: Context) -> Done:
     """Freezes."""
     reason = context.options.runbook.reason or f"window of concelier-lnm-{context.kit.manifest.version}"
-    freeze.freeze(context.server, context.options, plan=plan_of(context), reason=reason)
+    freeze.freeze(context.server, context.options, plan=context.plan, reason=reason)
     return Done(
         ["the cluster refuses the writes of ordinary users; one of them was tried, and refused"],
         {"mode": "user-write-block", "probe": "refused", "marker": True},
@@ -51,14 +40,14 @@ def run_freeze(context: Context) -> Done:
 
 def check_unfreeze(context: Context) -> Sequence[str]:
     """Sees that what is frozen is ours."""
-    seen = freeze.require(context.server, context.options, plan_of(context))
+    seen = freeze.require(context.server, context.options, context.plan)
     frozen = {True: "the cluster is frozen by this runbook", False: "the cluster is not frozen", None: "a router does not tell"}
     return [frozen[seen.is_blocked], "it will take the writes of users again; one is made that must come through"]
 
 
 def run_unfreeze(context: Context) -> Done:
     """Lets the cluster take writes again."""
-    freeze.unfreeze(context.server, context.options, plan=plan_of(context))
+    freeze.unfreeze(context.server, context.options, plan=context.plan)
     return Done(
         [
             "the cluster takes the writes of ordinary users; one of them was tried, and came through",
@@ -95,7 +84,7 @@ def check_enable_outbox(context: Context) -> Sequence[str]:
 def run_enable_outbox(context: Context) -> Done:
     """Switches publishing on."""
     require_validated(context)
-    told = switch.enable(context.server, context.options, plan=plan_of(context))
+    told = switch.enable(context.server, context.options, plan=context.plan)
     hooked = told.partition(":")[0]
     return Done(
         [
