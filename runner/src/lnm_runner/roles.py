@@ -335,6 +335,11 @@ ROLES = (
                 "restores the backup into the scratch database",
                 suffix=PROOF,
             ),
+            Privilege(
+                ("convertToCapped", "collMod"),
+                "makes capped collections, and has documents of clustered ones expire, as they do",
+                suffix=PROOF,
+            ),
             Privilege(("find", "listIndexes"), "compares what is there with the backup", suffix=PROOF),
             Privilege(("dropCollection", "dropDatabase"), "drops it again", suffix=PROOF),
             Privilege(("serverStatus",), "whether writes are frozen", cluster=True),
@@ -350,6 +355,10 @@ ROLES = (
             Privilege(
                 ("createCollection", "insert", "bypassDocumentValidation", "createIndex"),
                 "loads each collection beside the present one",
+            ),
+            Privilege(
+                ("convertToCapped", "collMod"),
+                "makes capped collections, and has documents of clustered ones expire, as before",
             ),
             Privilege(
                 ("dropCollection",),

@@ -199,17 +199,17 @@ def new_part(folder: Path, database: str) -> Path:
 
 
 def settle(part: Path, folder: Path) -> None:
-    """Gives a finished backup its name; its files are on the disk already, its folders are now."""
+    """Gives a finished backup its name, once all of it is on the disk: also what another program has written."""
     with told(folder.name):
-        for path in (*(one for one in part.rglob("*") if one.is_dir()), part):
+        for path in (*part.rglob("*"), part):
             sync(path)
         part.rename(folder)
         sync(folder.parent)
 
 
-def sync(folder: Path) -> None:
-    """Puts the names of a folder onto the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Puts a file, or the names of a folder, onto the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fsync(handle)
     finally:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lnm_runner.backfill.identity import canonical
-from lnm_runner.backup import layout
+from lnm_runner.backup import compression, layout
 from lnm_runner.errors import BackupError
 from lnm_runner.mongo import Database
 
@@ -55,6 +55,8 @@ ROW: Final[Mapping[str, type | tuple[type, ...]]] = {
     "type": str,
 }
 """The same of a row of `collections`."""
+FILE: Final = {"bytes": int, "file": str, "sha256": str}
+NUMBERS: Final = {"bytes": int, "count": int, "sha256": str}
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,18 @@ def require_form(value: Mapping[str, Any]) -> None:
     if value.get("schema") != SCHEMA:
         raise broken(f"schema is {str(value.get('schema'))[:60]!r}, wanted {SCHEMA!r}")
     require_members("the manifest", value, FORMS)
+    require_members("fingerprint", value["fingerprint"], {"collections": int, "database": str})
+    for other in value["others"]:
+        require_members("others", other, FILE)
+    if value["compress"] not in compression.SUFFIXES:
+        raise broken(f"compress is {value['compress'][:60]!r}, wanted one of {', '.join(compression.SUFFIXES)}")
     for number, row in enumerate(value["collections"], 1):
         require_members(f"collection {number}", row, ROW)
-        members = [{"file", "bytes", "sha256"}, {"file", "bytes", "sha256", "content"}]
-        if set(row["metadata"]) != members[0] or (row["stored"] and set(row["stored"]) != members[1]):
-            raise broken(f"collection {number}: a file wants the members file, bytes and sha256")
+        require_members(f"collection {number}, metadata", row["metadata"], FILE)
+        if row["stored"] is not None:
+            require_members(f"collection {number}, stored", row["stored"], {**FILE, "content": str})
+        if row["apart"] is not None:
+            require_members(f"collection {number}, apart", row["apart"], NUMBERS)
     names = [row["name"] for row in value["collections"]]
     if names != sorted(set(names)):
         raise broken("the collections are not sorted by name, each once")

@@ -1,9 +1,9 @@
 """The vendor's own tool, `mongodump`, where it is on the PATH and LNM_BACKUP_TOOL is not `lnm`; what it has written is read back.
 
 It gets URI and password through a pipe as its --config, so that nothing secret is in a file, an argument or a variable. Its
-exit code is judged, and its last words are repeated only where nothing of the URI is in them. Then each file is read back and
-held against the database: as it writes documents in no order of its own, and fields of options in none at all, both are
-compared without any, and options and indexes are written down anew, in the server's order.
+exit code is judged, and its last words are repeated only where neither user nor password are in them. Then each file is read
+back and held against the database: as it writes documents in the order in which they are stored, and fields of options in none,
+both are compared without any, and options and indexes are written down anew, in the server's order.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def tool(environment: Mapping[str, str], compress: str) -> str:
         raise InputError(
             f"{VARIABLE}: wanted {OURS} or {NAME}", hint=f"unset {VARIABLE}: mongodump is used where it is on the PATH"
         )
-    found = "" if wanted == OURS or compress == "zstd" else shutil.which(NAME, path=environment.get("PATH")) or ""
+    found = "" if wanted == OURS or compress == "zstd" else shutil.which(NAME, path=environment.get("PATH", "")) or ""
     if wanted == NAME and not found:
         why = "it has no zstd" if compress == "zstd" else "it is not on the PATH"
         raise InputError(f"{VARIABLE} asks for mongodump, and {why}", hint=f"set {VARIABLE}=lnm: the format is the same")
@@ -75,16 +75,8 @@ def run(program: str, wanted: Target, part: Place, environment: Mapping[str, str
 
     Raises: BackupError where it fails; RetryableError where it cannot be started.
     """
-    options = [
-        "--db",
-        wanted.database,
-        "--excludeCollection",
-        "system.js",
-        "--out",
-        str(part.folder / layout.DUMP),
-        "--readPreference",
-        "primary",
-    ]
+    options = ["--db", wanted.database, "--out", str(part.folder / layout.DUMP)]
+    options += ["--readPreference", "primary", "--excludeCollection", "system.js"]
     options += ["--gzip"] if part.compress == "gzip" else []
     given = {name: environment[name] for name in KEPT if name in environment} | {"LC_ALL": "C"}
     read, write = os.pipe()

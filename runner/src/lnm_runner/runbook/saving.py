@@ -283,7 +283,7 @@ def run_restore(context: Context) -> Done:
 def through_router(made: Manifest, place: Path) -> StageError:
     """The error for a sharded cluster."""
     unpack = "zstd -d --rm -r the dump, then " if made.compress == "zstd" else ""
-    flags = ["--drop", "--preserveUUID"] if made.compress == "none" else ["--drop"]
+    flags = ["--drop", "--bypassDocumentValidation"]
     flags += ["--gzip"] if made.compress == "gzip" else []
     command = shlex.join(["mongorestore", "--config=FILE", *flags, f"--nsInclude={made.database}.*", str(place / layout.DUMP)])
     return StageError(
