@@ -12,6 +12,7 @@ from lnm_runner.report import axes, charts, facts, html, markdown, palette, seri
 from lnm_runner.report.gates import Verdict
 from lnm_runner.report.markup import Markup, tag
 from lnm_runner.report.timeline import KILLED
+from lnm_runner.validation.equations import ENDED, EQUATIONS
 
 from tests.runbook import predicates
 from tests.runbook.predicates import OTHER, at, of
@@ -97,6 +98,7 @@ CONDITIONS: dict[str, tuple[str, Change]] = {
     "a development key will sign": ("evidence", member("trust", "dev")),
     "nothing is signed yet": ("evidence", member("trust", "unsigned")),
     "nobody says who will sign": ("evidence", without("trust")),
+    "nobody could lag": ("lag", member("server", {"members": 1})),
     "rows wait": ("outbox", evidence("watch", backlog=500)),
     "nobody watched": ("watch", state("watch", "skipped", reason="watched by others")),
 }
@@ -152,6 +154,14 @@ def test_conflicts_and_errors_are_told_by_kind() -> None:
     rows = {row[0]: row[1] for table in found.tables if table.name == "backfill" for row in table.rows}
     assert rows["error ERR_AOC_001"] == "2"
     assert rows["linksets with the conflict metadata-gap"] == "5"
+
+
+def test_every_equation_that_validate_checks_is_told_with_what_it_says() -> None:
+    names = [ENDED[0], *(equation.name for equation in EQUATIONS)]
+    found = changed(evidence("validate", names=names))
+    rows = next(table.rows for table in found.tables if table.name == "equations")
+    assert [row[0] for row in rows] == names
+    assert "unknown" not in {row[1] for row in rows}
 
 
 def test_production_is_scored_against_its_forecast() -> None:

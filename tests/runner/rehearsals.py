@@ -36,16 +36,17 @@ BEFORE, EMPTY = "sha256:" + "b1" * 32, "sha256:" + "a1" * 32
 """Fingerprints: of the backup, and after 21-101."""
 
 
-def deliveries() -> list[Json]:
-    """Of the real kit: the third is absent."""
-    ready = [{"digest": "sha256:" + "ab" * 32, "id": name, "migration": one, "status": "ready"} for name, one in READY.items()]
-    return [*ready, {"id": "21-103", "reason": "not in this version", "status": "absent"}]
+def deliveries(ready: Mapping[str, str]) -> list[Json]:
+    """As a manifest tells them."""
+    held = [{"digest": "sha256:" + "ab" * 32, "id": name, "migration": one, "status": "ready"} for name, one in ready.items()]
+    absent = [{"id": "21-103", "reason": "not in this version", "status": "absent"}]
+    return [*held, *(absent if "21-103" not in ready else [])]
 
 
-def kit(place: Path, made_of: forge.Kit | None = None) -> VerifiedKit:
-    """A kit on the disk, verified and opened."""
+def kit(place: Path, made_of: forge.Kit | None = None, ready: Mapping[str, str] = READY) -> VerifiedKit:
+    """A kit on the disk, verified and opened; of the real one the third delivery is absent."""
     known = made_of or forge.kit(MAIN)
-    known.state_with(lambda said: said["predicate"].update(deliveries=deliveries()))
+    known.state_with(lambda said: said["predicate"].update(deliveries=deliveries(ready)))
     return open_kit(known.write_folder(place), Trust(made(BUILDER), ()))
 
 

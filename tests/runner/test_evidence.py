@@ -74,6 +74,8 @@ def test_the_evidence_of_a_whole_rehearsal_lets_production_begin(known: Verified
     assert [name for name, row in found.stages.items() if row["state"] == "absent"] == ABSENT
     assert "by Jörg, signed by Rehearsal host (rehearsal)" in found.lines()[0]
     assert any(line.startswith("evidence: absent from the kit") for line in found.lines())
+    assert found.lines()[-1] == "evidence: good for 11 more days"
+    assert json.loads(json.dumps(found.as_json()))["sha256"] == found.sha256
 
 
 def test_the_runner_renders_what_an_independent_writer_would(known: VerifiedKit) -> None:
@@ -109,6 +111,12 @@ def test_a_stage_that_may_be_skipped_is_told_with_its_reason(known: VerifiedKit,
     ]
     found = judged(known, written(tmp_path, sealed(about(known, Rehearsed(known, steps).predicate))))
     assert f"evidence: enable-outbox was skipped: {reason}" in found.notes
+
+
+def test_a_lag_that_nobody_knows_is_told(known: VerifiedKit, tmp_path: Path) -> None:
+    dark = Rehearsed(known).stepped("backfill-21-102", maxLagMs=None).stepped("watch", maxLagMs=None)
+    found = judged(known, written(tmp_path, sealed(about(known, dark.predicate))))
+    assert "evidence: nobody knows how far the members of the rehearsal's server lagged" in found.notes
 
 
 def test_a_stage_that_failed_was_interrupted_and_was_killed_and_then_done_is_done(known: VerifiedKit, tmp_path: Path) -> None:
@@ -237,6 +245,11 @@ TOLD: dict[str, tuple[Callable[[Rehearsed], Rehearsed], str]] = {
             steps=[*cut(slice(10, 14))(honest).steps, ("restore", "absent", {})],
         ),
         "restore: its delivery was absent in the rehearsal, and is not absent in this kit",
+    ),
+    "a backup of nothing known": (left("backup", fingerprint={}), "backup: has no fingerprint of the database"),
+    "a runbook in another order": (
+        lambda honest: replace(honest, first=begun(honest.kit, stages=begun(honest.kit)["stages"][::-1])),
+        "the rehearsal's runbook has other stages, or another order",
     ),
     "a runbook of fewer stages": (
         lambda honest: replace(
@@ -412,6 +425,17 @@ def test_evidence_of_another_kit_is_refused_and_both_are_named(known: VerifiedKi
     assert other.manifest.root_hash in found.message
 
 
+def test_a_kit_of_the_same_files_that_is_told_to_hold_more_was_not_rehearsed(known: VerifiedKit, tmp_path: Path) -> None:
+    """The rootHash is the same: what a kit calls ready or absent is in its manifest."""
+    more = rehearsals.kit(tmp_path, ready={**rehearsals.READY, "21-103": "20251202_lnm_21_103_object_store"})
+    assert more.manifest.root_hash == known.manifest.root_hash
+    found = refused(more, written(tmp_path, sealed(about(known, Rehearsed(known).predicate))))
+    assert "apply-21-103: its delivery was absent in the rehearsal, and is not absent in this kit" in {
+        err.message for err in found
+    }
+    assert "apply-21-103: is absent, wanted done" in {err.message for err in found}
+
+
 ABOUT: dict[str, tuple[Callable[[Json], object], str]] = {
     "two subjects": (lambda said: said["subject"].append(said["subject"][0]), "it is about no one kit"),
     "no subject": (lambda said: said.update(subject=[]), "it is about no one kit"),
@@ -465,7 +489,7 @@ FILES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda data: data.replace(STRANGER.keyid.encode(), EDDY.keyid.encode()),
         "which was not given",
     ),
-    "too large": (lambda data: data + b" " * (16 << 20), "more than 16777216 bytes"),
+    "too large": (lambda data: data + b" " * (4 << 20), "more than 4194304 bytes"),
 }
 
 

@@ -41,6 +41,7 @@ def test_a_stage_grows_with_what_it_reads_and_the_others_do_not(known: VerifiedK
         "watch": 600_100,
     }
     assert said.window_ms == 172_610
+    assert said.as_json()["stages"][2] == {"stage": "backup", "ms": 40_000}
     assert (said.oplog_bytes, said.stored_bytes, said.backup_bytes) == (40_000_000, 90_000_000, 10_000_000)
 
 

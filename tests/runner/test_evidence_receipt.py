@@ -49,6 +49,7 @@ def test_a_receipt_is_verified_at_home_and_says_what_was_done(known: VerifiedKit
     assert found.members["equations"] == "17 failed 0"
     assert found.stages["backfill-21-102"] == ("done", 4000)
     assert list(found.stages) == list(stages.NAMES)
+    assert found.as_json()["stages"][5] == {"name": "backfill-21-102", "state": "done", "durationMs": 4000}
     assert found.lines()[-1] == f"signed by sha256:{signer.fingerprint}"
 
 

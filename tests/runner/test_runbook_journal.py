@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lnm_runner import chain
+from lnm_runner.errors import StageError
+from lnm_runner.options import Options
 from lnm_runner.runbook import journal, order, plan, stages
 from lnm_runner.runbook.journal import ABSENT, DONE, FAILED, INTERRUPTED, LIFTED, OPEN, REFUSED, SKIPPED, STARTED
 
@@ -201,7 +203,7 @@ def walks(draw: st.DrawFn) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     entries = read().entries
     names = [name for name in stages.NAMES if name not in BEGUN["absent"]]
-    for _ in range(draw(st.integers(0, 25))):
+    for _ in range(draw(st.integers(0, 15))):
         stage = draw(st.sampled_from(names))
         stands = journal.state_of(stage, entries)
         may = [state for state in (STARTED, *ENDINGS, SKIPPED) if journal.may_follow(stage, stands, state)]
@@ -213,7 +215,7 @@ def walks(draw: st.DrawFn) -> list[tuple[str, str]]:
 
 
 @given(walks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_walk_along_the_arrows_is_a_journal_and_both_ways_of_reading_it_agree(lines: list[tuple[str, str]]) -> None:
     found = read(*lines)
 
@@ -225,7 +227,7 @@ def test_a_walk_along_the_arrows_is_a_journal_and_both_ways_of_reading_it_agree(
 
 
 @given(walks().filter(bool), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_no_bit_of_a_journal_can_be_changed_without_its_being_seen(lines: list[tuple[str, str]], data: st.DataObject) -> None:
     whole = bytes_of(*lines)
     last = whole.splitlines(keepends=True)[-1]
@@ -239,3 +241,63 @@ def test_no_bit_of_a_journal_can_be_changed_without_its_being_seen(lines: list[t
     is_seen = bool(found.defect) or found.whole != len(changed)
     is_at_the_end = place >= len(whole) - len(last)  # what head.json is for
     assert is_seen or (is_at_the_end and list(chain.wrong_head(found, chain.head_of(known), "head", "journal")))
+
+
+ORDER: dict[str, tuple[list[tuple[str, str]], str, str]] = {
+    "the first": ([], "preflight", ""),
+    "too early": (done("preflight"), "backup", "first: lnm runbook freeze --execute"),
+    "after a skip": ([*done("preflight"), ("freeze", SKIPPED)], "backup", ""),
+    "after a failure": (
+        [*done(*WINDOW[:3]), ("prove-backup", STARTED), ("prove-backup", FAILED)],
+        "apply-21-101",
+        "first: lnm runbook prove",
+    ),
+    "after a kill": (
+        [*done(*WINDOW[:5]), ("backfill-21-102", STARTED)],
+        "validate",
+        "first: lnm runbook backfill-21-102 --execute",
+    ),
+    "over a rollback that was not ended": (
+        [*done(*WINDOW[:7]), ("rollback-21-102", STARTED)],
+        "enable-outbox",
+        "end it first: lnm runbook rollback-21-102 --execute",
+    ),
+    "over one that a restore came after": (
+        [*done(*WINDOW[:7]), ("rollback-21-102", STARTED), ("rollback-21-102", FAILED), *done("restore")],
+        "apply-21-101",
+        "",
+    ),
+    "after a refused rollback": ([*done(*WINDOW[:9]), ("rollback-21-102", STARTED), ("rollback-21-102", REFUSED)], "watch", ""),
+    "behind the unfreeze": (done(*WINDOW[:9]), "watch", ""),
+    "another window without a freeze": (
+        done(*WINDOW, "rollback-21-102"),
+        "backfill-21-102",
+        "first: lnm runbook freeze --execute",
+    ),
+    "an end before anything was made": (done(*WINDOW[:5]), "unfreeze", ""),
+    "an end after all of it was taken back": (done(*WINDOW[:7], "rollback-21-102"), "unfreeze", ""),
+    "an end over what was made": (done(*WINDOW[:6]), "unfreeze", "first: lnm runbook validate --execute"),
+    "an end of a freeze that was left on": ([], "unfreeze", ""),
+    "back from nowhere": (done(*WINDOW[:5]), "rollback-21-102", "look: lnm runbook status"),
+    "back by a backup that was not proved": (done(*WINDOW[:3]), "restore", "look: lnm runbook status"),
+    "back twice": (done(*WINDOW[:7], "restore"), "restore", ""),
+}
+"""Lines, the stage that is wanted, and how the hint of its refusal begins; empty: it may begin."""
+
+
+@pytest.mark.parametrize("case", ORDER)
+def test_a_stage_begins_in_its_order_alone(case: str) -> None:
+    """X4."""
+    lines, wanted, hint = ORDER[case]
+    found = read(*lines)
+    assert found.defect == ""
+
+    def ask() -> None:
+        order.require(stages.named(wanted), journal.standing(found.entries), found.entries, Options())
+
+    if not hint:
+        ask()
+        return
+    with pytest.raises(StageError) as caught:
+        ask()
+    assert caught.value.hint.startswith(hint)

@@ -19,8 +19,8 @@ from lnm_runner.kit.core import PublicKey
 from lnm_runner.kit.toml_table import shown
 from lnm_runner.kit.verification import trusted_keys
 
-LARGEST: Final = 16 << 20
-"""Bytes; a rehearsal has some 60 lines of 500."""
+LARGEST: Final = 4 << 20
+"""Bytes; a rehearsal of 45 lines has 26 kB."""
 GET: Final = "rehearse this kit in staging, then lnm runbook evidence --execute there; name what it writes: --evidence FILE"
 ASK: Final = "ask who rehearsed for evidence that is signed as the policy demands"
 RATES: Final = ("backupBytesPerSecond", "documentsPerSecond", "oplogBytesPerDocument", "storedBytesPerDocument")

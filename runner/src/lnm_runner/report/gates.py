@@ -138,11 +138,14 @@ def errors(predicate: Json) -> Found:
 
 
 def lag(predicate: Json) -> Found:
-    """Known, and never above the limit."""
+    """Known, and never above the limit; of a set of one member that says little."""
     highest, many = reading.whole(predicate, "lag", "maxMs"), reading.whole(predicate, "lag", "samples")
     if highest is None or not many:
         return Verdict.NO_GO, "unknown, which is not low"
-    return holds(is_so=highest <= HIGHEST_LAG_MS, found=f"highest {duration(highest)} in {number(many)} samples")
+    found = f"highest {duration(highest)} in {number(many)} samples"
+    if highest <= HIGHEST_LAG_MS and reading.whole(predicate, "server", "members") == 1:
+        return Verdict.CONDITION, f"{found}, of a server alone, which has no member that could lag"
+    return holds(is_so=highest <= HIGHEST_LAG_MS, found=found)
 
 
 def backlog(predicate: Json) -> Found:

@@ -13,7 +13,7 @@ from lnm_runner.report.gates import Gate
 from lnm_runner.report.known import STAGES
 from lnm_runner.report.reading import Json
 from lnm_runner.report.words import UNKNOWN, amount, duration, moment, number, plain, several
-from lnm_runner.validation.equations import EQUATIONS
+from lnm_runner.validation.equations import ENDED, EQUATIONS
 
 MOST_ROWS = 60
 NOT_GONE = "not gone"
@@ -160,7 +160,7 @@ def backfill(predicate: Json) -> Iterator[tuple[str, str]]:
 
 def checked(predicate: Json) -> Iterator[tuple[str, str]]:
     """The equations, with what each says."""
-    says = {equation.name: equation.says for equation in EQUATIONS}
+    says = {ENDED[0]: ENDED[1], **{equation.name: equation.says for equation in EQUATIONS}}
     for name in reading.texts(gates.left(predicate, "validate"), "names"):
         yield plain(name), says.get(name, UNKNOWN)
 

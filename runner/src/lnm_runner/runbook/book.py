@@ -33,6 +33,8 @@ HEAD: Final = "head.json"
 LOCK: Final = "lock"
 SAMPLES: Final = "samples.jsonl"
 SMALL: Final = 64 << 10  # bytes of a file that is read whole
+LOOKS: Final = 5
+"""So often a reader looks again that met somebody at work."""
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 LOCKING: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 HINT: Final = (
@@ -73,7 +75,18 @@ def look(state: Path, name: str) -> Seen:
                 return NOTHING
             stack.enter_context(held)
             held = held.folder(part)
-        return NOTHING if held is None else seen_in(stack.enter_context(held))
+        return NOTHING if held is None else at_rest(stack.enter_context(held))
+
+
+def at_rest(held: Held) -> Seen:
+    """What lies in an open folder, looked at again where somebody was writing meanwhile."""
+    seen = seen_in(held)
+    for _ in range(LOOKS):
+        again = seen_in(held)
+        if again == seen:
+            break
+        seen = again
+    return seen
 
 
 def seen_in(held: Held) -> Seen:

@@ -70,6 +70,7 @@ class Call:
             "state": state,
             "executed": self.options.execute,
             "evidence": dict(evidence or {}),
+            "lines": [*self.told, *lines],
         }
         return Result(data, [*self.told, *lines])
 

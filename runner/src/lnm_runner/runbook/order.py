@@ -62,8 +62,11 @@ def before(stage: Stage, now: Mapping[str, Standing]) -> list[str]:
 
 
 def may_end_early(stage: Stage, now: Mapping[str, Standing]) -> bool:
-    """Whether users may write again before the window is through: nothing was made yet, or all of it was taken back."""
-    return stage.name == "unfreeze" and "freeze" in now and all(now.get(name, NOT_BEGUN).state == journal.OPEN for name in TELLS)
+    """Whether users may write again before the window is through: nothing was made yet, or all of it was taken back.
+
+    Also where this journal knows of no freeze: one may have been left on.
+    """
+    return stage.name == "unfreeze" and all(now.get(name, NOT_BEGUN).state == journal.OPEN for name in TELLS)
 
 
 def require_begun(stage: Stage, now: Mapping[str, Standing], entries: Sequence[Entry], options: Options) -> None:

@@ -143,7 +143,7 @@ def server_facts(server: Server) -> dict[str, Any]:
 
 def score(call: Call, entries: Sequence[Entry]) -> dict[str, Any] | None:
     """How far the forecast was off: of production alone."""
-    rehearsal = rehearsed.require(call)
+    rehearsal = rehearsed.at_the_time(call, entries[0])
     counts = rehearsed.counts(call.server.database) if rehearsal else None
     if rehearsal is None or counts is None:
         return None

@@ -44,7 +44,7 @@ def status(options: Options) -> Result:
         "database": call.server.database.name,
         "environment": options.runbook.environment,
         "plan": call.plan,
-        "lines": len(entries),
+        "journal": len(entries),
         "head": f"sha256:{entries[-1].sha256}" if entries else None,
         "stages": rows,
         "next": following.name if following else None,

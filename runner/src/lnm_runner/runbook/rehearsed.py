@@ -8,15 +8,17 @@ from typing import Final
 
 from pymongo.errors import OperationFailure
 
+from lnm_runner import chain
 from lnm_runner.backfill.inventory import RAW
 from lnm_runner.driver_errors import UNAUTHORIZED
-from lnm_runner.errors import InputError, NotFoundError
+from lnm_runner.errors import EvidenceError, InputError, NotFoundError
 from lnm_runner.evidence import forecast as forecasts
 from lnm_runner.evidence import judging
 from lnm_runner.evidence.judging import Rehearsal
 from lnm_runner.mongo import Database
 from lnm_runner.options import Options
 from lnm_runner.runbook.call import Call
+from lnm_runner.runbook.journal import Entry
 from lnm_runner.runbook.stage import Stage
 
 WAYS_OUT: Final = frozenset({"unfreeze"})
@@ -28,15 +30,37 @@ def require(call: Call, stage: Stage | None = None) -> Rehearsal | None:
 
     Raises: EvidenceError, NotFoundError, InputError.
     """
-    asked, trust = call.options.runbook, call.options.trust
     if not call.is_production or (stage is not None and (stage.window == 0 or stage.name in WAYS_OUT)):
         return None
+    return judged(call, dt.datetime.now(dt.UTC))
+
+
+def at_the_time(call: Call, begun: Entry) -> Rehearsal | None:
+    """The rehearsal by which production began, judged as of then, so that what was done can be sealed at any time.
+
+    None for staging, and where none was named.
+
+    Raises: EvidenceError where it is another one, or was not good for it; NotFoundError, InputError.
+    """
+    if not call.is_production or call.options.runbook.evidence is None:
+        return None
+    found = judged(call, dt.datetime.strptime(begun.at, chain.AT).replace(tzinfo=dt.UTC))
+    known = f"sha256:{begun.evidence['rehearsal']}"
+    if found.sha256 != known:
+        hint = "name the file that production began with"
+        raise EvidenceError(f"production began here by the evidence {known}, and this is {found.sha256}", hint=hint)
+    return found
+
+
+def judged(call: Call, now: dt.datetime) -> Rehearsal:
+    """The rehearsal in the file that was named."""
+    asked, trust = call.options.runbook, call.options.trust
     return judging.require(
         asked.evidence,
         kit=call.kit,
         policy=trust.policy,
         keys=trust.keys,
-        now=dt.datetime.now(dt.UTC),
+        now=now,
         max_age_days=asked.evidence_max_age_days,
     )
 
