@@ -33,7 +33,7 @@ class Lie:
 
     tell: Callable[[Statement], None]
     exit_code: int
-    names: str
+    names: str | Callable[[Statement], str]
     key: Key = STRANGER
     """Who signs it."""
     is_linked: bool = True
@@ -103,6 +103,16 @@ def without(stage: str) -> Callable[[Statement], None]:
     return tell
 
 
+def line_of(stage: str) -> Callable[[Statement], str]:
+    """Names the last `done` line of a stage."""
+
+    def name(statement: Statement) -> str:
+        lines = statement["predicate"]["journal"]
+        return f"line {max(line['count'] for line in lines if (line['stage'], line['state']) == (stage, 'done'))} now"
+
+    return name
+
+
 def changed(stage: str, **members: Any) -> Callable[[Statement], None]:
     """The last `done` line of a stage says something else."""
 
@@ -122,10 +132,10 @@ LIES: Mapping[str, Lie] = {
     "of another kit": Lie(of_another_kit, 5, OTHER_HASH[:12]),
     "expired": Lie(expired, 8, "days"),
     "a line edited, and not linked again": Lie(
-        changed("backfill-21-102", errors=0, late=7), 5, "backfill-21-102", is_linked=False
+        changed("backfill-21-102", errors=0, late=7), 5, line_of("backfill-21-102"), is_linked=False
     ),
     "a step removed": Lie(without("prove-backup"), 5, "prove-backup"),
     "no rollback": Lie(without("rollback-21-102"), 5, "rollback-21-102"),
     "an equation failed": Lie(changed("validate", failed=1), 5, "validate"),
-    "signed by who may not": Lie(nothing, 5, MAIN.fingerprint[:12], key=MAIN),
+    "signed by who may not": Lie(nothing, 5, MAIN.keyid, key=MAIN),
 }
