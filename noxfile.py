@@ -47,7 +47,8 @@ def crash(session: nox.Session) -> None:
     """Kills build and runner at every point where they write, and goes on (long); `make test` tries a few."""
     install(session, "test")
     session.run("doit", "bundle")
-    session.run("python", "-m", "pytest", "tests/build/test_kills.py", "tests/crash", *session.posargs, env={"LNM_KILLS": "all"})
+    tests = ("tests/build/test_kills.py", "tests/crash", "tests/runbook/test_rehearsal.py")
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env={"LNM_KILLS": "all"})
 
 
 @nox.session(default=False)
