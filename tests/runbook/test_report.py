@@ -55,6 +55,7 @@ PROOFS = predicates.rehearsal()["proofs"]
 BROKEN: dict[str, tuple[str, Change]] = {
     "a stage failed": ("stages", state("validate", "failed", type="EquationError", exit=2)),
     "a stage was killed": ("stages", state("watch", "started")),
+    "a stage that every kit has is called absent": ("stages", state("backup", "absent")),
     "a stage is not told of": ("stages", lambda predicate: predicate["stages"].remove(of(predicate, "unfreeze"))),
     "one that may not be skipped was": ("skipped stages", state("backup", "skipped", reason="the disk is too small")),
     "one was skipped without a reason": ("skipped stages", state("freeze", "skipped", reason="")),

@@ -50,9 +50,10 @@ def state(predicate: Json, stage: str) -> str:
 
 
 def is_absent(predicate: Json, stage: str) -> bool:
-    """Whether the kit has nothing for a stage, by what became of it, or by the journal's first line."""
+    """Whether the kit has nothing for a stage, by what became of it, or by the journal's first line; only one of a delivery."""
     named = reading.texts(next(reading.rows(predicate, "journal"), {}), "evidence", "absent")
-    return state(predicate, stage) == "absent" or stage in named or STAGES[stage].delivery in named
+    delivery = STAGES[stage].delivery
+    return bool(delivery) and (state(predicate, stage) == "absent" or stage in named or delivery in named)
 
 
 def left(predicate: Json, stage: str) -> Json:
