@@ -215,7 +215,7 @@ TOLD: dict[str, tuple[Callable[[Rehearsed], Rehearsed], str]] = {
     ),
     "steps exchanged the last time": (
         exchanged("backfill-21-102", "validate"),
-        "validate: was through at line 26, and backfill-21-102",
+        "validate: was through at line 27, and backfill-21-102",
     ),
     "the backup last": (
         moved("backup", 15),
