@@ -31,6 +31,7 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     "instance": ("scripts/sigstore_instance/**/*.py", frozenset({"scripts", "cryptography", "jwt", "rfc8785"})),
     "private key": ("scripts/private_key/**/*.py", frozenset({"private_key", "cryptography", "nacl"})),  # by relative names
     "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
+    "staging": ("scripts/staging/**/*.py", frozenset({"scripts", "fiftyone", *DRIVER})),
     "verify": (
         "scripts/verify/**/*.py",
         frozenset({"scripts.verify", "scripts.spdx_rules", "scripts.sigstore_instance", *THIRD_PARTY_OF_THE_BUILD}),
