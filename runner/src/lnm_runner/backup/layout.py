@@ -136,13 +136,8 @@ class Place:
         with told(name), (self.folder / name).open("xb") as file:
             hashing = Hashing(file)
             packed = compression.writer(hashing, self.compress)  # type: ignore[arg-type]
-            try:
-                yield packed, became
-                packed.close()
-            except BaseException:
-                with contextlib.suppress(OSError):  # else it is closed when it is forgotten, behind a file that is closed
-                    packed.close()
-                raise
+            yield packed, became
+            packed.close()
             file.flush()
             os.fsync(file.fileno())
         became.append(Stored(name, hashing.count, hashing.sha256))
