@@ -7,6 +7,7 @@ of now, and else refused. It is read whole before it is proved, and before anyth
 
 from __future__ import annotations
 
+import datetime as dt
 import shlex
 import shutil
 import time
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lnm_runner import fingerprint, lease, mongo, privileges
+from lnm_runner import fingerprint, freeze, lease, mongo, privileges
 from lnm_runner.backup import checking, compression, dump, layout, manifest, mongodump, prove
 from lnm_runner.backup.layout import Place
 from lnm_runner.backup.manifest import Manifest
@@ -242,13 +243,27 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
             "the database is not frozen: what users write while it is restored would be lost, or break it",
             hint=f"{hint}first: lnm runbook freeze --execute",
         )
-    if "unfreeze" in context.done:
+    if since := open_since(context, made):
         said = f": {'; '.join(lost[:MOST_TOLD])}" if lost else ""
         raise StageError(
-            f"users could write since the backup of {made.value['at']} (unfreeze is done), and that would be lost{said}",
+            f"users could write since the backup of {made.value['at']} ({since}), and that would be lost{said}",
             hint=f"{hint}look what was written since, and save it first",
             facts={"differing": list(lost)},
         )
+
+
+def open_since(context: Context, made: Manifest) -> str:
+    """Why users could write between the backup and the freeze that is on now; empty where they could not.
+
+    The marker tells when the cluster was frozen, whatever a journal says: the stage may have been skipped before the backup. Only
+    a freeze that nobody has marked is judged by the journal.
+    """
+    seen = freeze.look(context.server)
+    at = seen.marker.get("at") if seen.marker is not None and seen.is_marked else None
+    if isinstance(at, dt.datetime):
+        is_later = int(at.timestamp()) > made.value["operationTime"].get("t", 0)
+        return f"it was frozen after that, at {at:%Y-%m-%d %H:%M:%S} UTC" if is_later else ""
+    return "unfreeze is done" if "unfreeze" in context.done else ""
 
 
 def differing(made: Manifest, server: Server) -> Iterator[str]:
