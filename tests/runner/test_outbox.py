@@ -236,6 +236,30 @@ def test_a_follower_publishes_what_comes_until_it_is_switched_off(boxes: Boxes) 
     assert [event["advisoryId"] for event in boxes.published] == ["CVE-2025-1", "CVE-2025-2"]
 
 
+@pytest.mark.parametrize("state", ["running", "rolling-back"])
+def test_a_follower_publishes_nothing_of_a_backfill_that_begins_while_it_follows(boxes: Boxes, state: str) -> None:
+    """Nobody has validated that yet; and what a rollback is taking back must not be told meanwhile."""
+    boxes.fill(1)
+    boxes.enable()
+
+    def meanwhile() -> None:
+        deadline = time.monotonic() + 20
+        while boxes.waiting and time.monotonic() < deadline:
+            time.sleep(0.02)
+        boxes.site.database["lnm_runs"].insert_one({"_id": "r", "sequence": 1, "state": state})
+        boxes.site.database[OBSERVED].insert_one(observed(2))
+        time.sleep(2 * publisher.LOOK_EVERY_S)
+        boxes.site.database["lnm_settings"].update_one({"_id": "outbox"}, {"$set": {"enabled": False}})
+
+    other = threading.Thread(target=meanwhile)
+    asked = boxes.options("publisher", "publish")
+    other.start()
+    with pytest.raises(StageError, match=f"run r of 21-102 is {state}"):
+        outbox.run(replace(asked, runbook=replace(asked.runbook, follows=True)))
+    other.join()
+    assert boxes.waiting == 1
+
+
 def test_a_sink_that_takes_nothing_is_an_error_in_words() -> None:
     with Path("/dev/full").open("wb") as full, pytest.raises(RunnerError, match="cannot be written: No space left"):
         sinks.Sink(full.fileno(), (), "the file").write(b"{}\n")
