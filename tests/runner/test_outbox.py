@@ -190,6 +190,9 @@ def test_a_row_of_which_no_event_can_be_made_is_named_and_what_stands_before_it_
     [
         ("events.ndjson", b"mine\n", "no publisher wrote"),
         ("events.ndjson", b'{"a":1}\n', "no publisher wrote"),
+        ("events.ndjson", b"mine, and its last line has no end", "no publisher wrote"),
+        ("events.ndjson", b"mine\nand its last line has no end", "no publisher wrote"),
+        ("events.ndjson", b'{"a":1}', "no publisher wrote"),
         (".", b"", "--out"),
     ],
 )
@@ -278,7 +281,7 @@ def test_the_last_lines_of_a_file_are_found_over_any_number_of_blocks(tmp_path: 
         assert sinks.recovered(file.fileno(), path, 300) == tuple(map(str, range(100, 400)))
         assert sinks.recovered(file.fileno(), path, 900) == tuple(map(str, range(400)))
     assert path.read_bytes() == b"".join(lines)
-    (tmp_path / "torn").write_bytes(b"torn")
+    (tmp_path / "torn").write_bytes(b'{"advisoryId":"CVE-20')
     with (tmp_path / "torn").open("rb+") as file:
         assert sinks.recovered(file.fileno(), path, 5) == ()
     assert (tmp_path / "torn").read_bytes() == b""
