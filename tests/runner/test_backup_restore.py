@@ -68,6 +68,28 @@ def test_a_freeze_that_began_after_the_backup_does_not_hide_what_users_wrote_bef
         saved.stage("restore")
 
 
+def test_the_cluster_of_somebody_else_that_is_called_the_same_is_not_written_over(saved: Saver) -> None:
+    """Two clusters whose replica sets are rs0 have one journal on a machine; this one has no lease, or one of its own."""
+    saved.database.drop_collection("lnm_lease")
+    saved.database["things"].insert_one({"_id": "theirs"})
+    for theirs in range(2):
+        with frozen(saved.database), pytest.raises(StageError, match="another cluster than the one that was backed up"):
+            saved.stage("restore")
+        saved.database["lnm_lease"].insert_one({"_id": theirs})
+    assert saved.database["things"].count_documents({}) == 11
+
+    with frozen(saved.database):
+        saved.stage("restore", forced="the cluster was built anew")
+
+
+def test_it_is_refused_while_publishers_are_switched_on(saved: Saver) -> None:
+    """A site's own publisher is switched by its hook alone: it would go on, and publish what is backfilled next unvalidated."""
+    saved.database["lnm_settings"].insert_one({"_id": "outbox", "enabled": True, "hook": "ran"})
+    with frozen(saved.database), pytest.raises(StageError, match="the outbox is switched on") as caught:
+        saved.stage("restore")
+    assert "lnm outbox disable --execute" in caught.value.hint
+
+
 def test_through_a_router_it_is_refused_with_the_command_that_does_it(saved: Saver) -> None:
     with saved.context() as context:
         routed = replace(context, server=replace(context.server, topology=Topology.ROUTER))

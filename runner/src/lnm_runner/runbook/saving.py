@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from lnm_runner import fingerprint, freeze, lease, mongo, privileges
-from lnm_runner.backup import checking, compression, dump, layout, manifest, mongodump, prove
+from lnm_runner.backup import checking, compression, dump, layout, manifest, mongodump, prove, reading
 from lnm_runner.backup.layout import Place
 from lnm_runner.backup.manifest import Manifest
 from lnm_runner.backup.restore import Restore
 from lnm_runner.errors import LockedError, RetryableError, StageError
 from lnm_runner.fingerprint import Fingerprint
+from lnm_runner.lease import COLLECTION as LEASE
 from lnm_runner.mongo import Server, Topology
+from lnm_runner.outbox import switch
 from lnm_runner.runbook.stage import Context, Done, Evidence
 from lnm_runner.target import target
 
@@ -231,7 +233,7 @@ def check_restore(context: Context) -> Sequence[str]:
 
 
 def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -> None:
-    """Refuses where users may write now, or have written since, unless it is forced.
+    """Refuses another cluster, or where users or publishers may write now, or could have since; unless it is forced.
 
     Raises: StageError.
     """
@@ -250,6 +252,31 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
             hint=f"{hint}look what was written since, and save it first",
             facts={"differing": list(lost)},
         )
+    if switch.is_on(context.server.database):
+        raise StageError(
+            "the outbox is switched on, and a publisher of the site's own would publish what is backfilled next at once",
+            hint=f"{hint}first: {context.options.command('outbox', 'disable', '--execute')}",
+        )
+    if not is_same_place(context, made):
+        raise StageError(
+            "this is another cluster than the one that was backed up, though both are called the same: "
+            f"its {LEASE} is not the collection that was there then",
+            hint=f"{hint}look at CONCELIER_MONGO_URI; it is also so where the cluster was built anew",
+        )
+
+
+def is_same_place(context: Context, made: Manifest) -> bool:
+    """Whether the lease is the collection that the backup has seen: no restore touches it, and no two clusters share a UUID.
+
+    Many replica sets are called alike, as rs0, and so are their databases.
+    """
+    row = next((one for one in made.rows if one["name"] == LEASE), None)
+    if row is None:
+        return True
+    wanted = reading.metadata(files(context, made), row["metadata"]["file"]).get("uuid")
+    entry = fingerprint.listed(context.server.database).get(LEASE, {})
+    found = entry.get("info", {}).get("uuid")
+    return wanted is None or (found is not None and bytes(found).hex() == wanted)
 
 
 def open_since(context: Context, made: Manifest) -> str:
