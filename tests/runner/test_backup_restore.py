@@ -84,10 +84,11 @@ def test_the_cluster_of_somebody_else_that_is_called_the_same_is_not_written_ove
 
 def test_it_is_refused_while_publishers_are_switched_on(saved: Saver) -> None:
     """A site's own publisher is switched by its hook alone: it would go on, and publish what is backfilled next unvalidated."""
-    saved.database["lnm_settings"].insert_one({"_id": "outbox", "enabled": True, "hook": "ran"})
-    with frozen(saved.database), pytest.raises(StageError, match="the outbox is switched on") as caught:
-        saved.stage("restore")
-    assert "lnm outbox disable --execute" in caught.value.hint
+    for row in ({"enabled": True, "hook": "ran"}, {"enabled": False, "hook": "pending"}):
+        saved.database["lnm_settings"].replace_one({"_id": "outbox"}, row, upsert=True)
+        with frozen(saved.database), pytest.raises(StageError, match="the outbox is switched on") as caught:
+            saved.stage("restore")
+        assert "lnm outbox disable --execute" in caught.value.hint
 
 
 def test_through_a_router_it_is_refused_with_the_command_that_does_it(saved: Saver) -> None:

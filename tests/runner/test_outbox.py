@@ -25,7 +25,7 @@ from lnm_runner.errors import (
     StageError,
 )
 from lnm_runner.options import Runbook
-from lnm_runner.outbox import hook, publisher, sinks, watching
+from lnm_runner.outbox import hook, publisher, sinks, switch, watching
 from lnm_runner.outbox.watch import Limits
 
 from tests.runner import installed, roles
@@ -345,6 +345,24 @@ def test_a_hook_that_fails_sets_the_switch_back(boxes: Boxes) -> None:
     with pytest.raises(StageError, match=r"failed \(exit 3\): no such stream"):
         boxes.enable(LNM_OUTBOX_HOOK=path)
     assert settings(boxes)["enabled"] is False
+
+
+def test_a_hook_that_fails_has_silenced_nobody_until_it_is_run_to_its_end(boxes: Boxes) -> None:
+    """What must not be published is neither made nor removed as long as the site's own publisher may still be on."""
+    fails = {"LNM_OUTBOX_HOOK": script(boxes.folder, "exit 1")}
+    with pytest.raises(StageError, match="failed"):
+        boxes.enable(**fails)
+    assert not switch.is_silent(boxes.site.database), "an enable that failed half-way"
+    works = {"LNM_OUTBOX_HOOK": script(boxes.folder, "true")}
+    boxes.run("switcher", "disable", **works)
+    assert switch.is_silent(boxes.site.database)
+    boxes.enable(**works)
+    script(boxes.folder, "exit 1")
+    with pytest.raises(StageError, match="failed"):
+        boxes.run("switcher", "disable", **fails)
+    assert not switch.is_silent(boxes.site.database), "a disable that failed"
+    boxes.run("switcher", "disable", LNM_OUTBOX_HOOK=script(boxes.folder, "true"))
+    assert switch.is_silent(boxes.site.database)
 
 
 def test_a_hook_that_was_killed_half_way_is_run_again(boxes: Boxes) -> None:

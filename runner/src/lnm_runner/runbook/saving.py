@@ -252,9 +252,9 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
             hint=f"{hint}look what was written since, and save it first",
             facts={"differing": list(lost)},
         )
-    if switch.is_on(context.server.database):
+    if not switch.is_silent(context.server.database):
         raise StageError(
-            "the outbox is switched on, and a publisher of the site's own would publish what is backfilled next at once",
+            "the outbox is switched on, or its hook has not ended, and a publisher of the site's own would publish what is backfilled next at once",
             hint=f"{hint}first: {context.options.command('outbox', 'disable', '--execute')}",
         )
     if not is_same_place(context, made):
