@@ -41,6 +41,7 @@ def run_freeze(context: Context) -> Done:
 def check_unfreeze(context: Context) -> Sequence[str]:
     """Sees that what is frozen is ours."""
     seen = freeze.require(context.server, context.options, context.plan)
+    freeze.require_idle(context.server)
     frozen = {True: "the cluster is frozen by this runbook", False: "the cluster is not frozen", None: "a router does not tell"}
     return [frozen[seen.is_blocked], "it will take the writes of users again; one is made that must come through"]
 
