@@ -74,7 +74,7 @@ def rows_misstated(rows: Any, given: Given) -> Iterator[EvidenceError]:
     wanted = given.derived["stages"]
     if rows == wanted:
         return
-    stated = {row.get("name"): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
+    stated = {known(row.get("name")): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
     wrong = [row["name"] for row in wanted if stated.get(row["name"]) != row]
     for name in wrong:
         yield defect(

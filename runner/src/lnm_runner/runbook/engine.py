@@ -125,7 +125,7 @@ def context_of(call: Call, stage: Stage, entries: Sequence[Entry], sample: Calla
 
 def resuming(options: Options, stage: Stage, now: Mapping[str, Standing]) -> Options:
     """The options of a stage; where its runner was killed or stopped it goes on, and waits until the lease of that one is out."""
-    if now.get(stage.name, journal.NOT_BEGUN).state not in order.UNENDED:
+    if now.get(stage.name, journal.NOT_BEGUN).state not in journal.UNENDED:
         return options
     return replace(options, resume=True, wait_s=max(options.wait_s, options.lease_s + SLACK_S))
 
