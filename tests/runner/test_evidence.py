@@ -113,6 +113,19 @@ def test_a_stage_that_may_be_skipped_is_told_with_its_reason(known: VerifiedKit,
     assert f"evidence: enable-outbox was skipped: {reason}" in found.notes
 
 
+def test_what_evidence_tells_moves_no_cursor(known: VerifiedKit, tmp_path: Path) -> None:
+    operator = "Ada\x1b[2K\u202e"
+    steps: list[Step] = [
+        (name, "skipped", {"reason": f"nobody{operator} watches", "durationMs": 0})
+        if name == "watch"
+        else (name, state, evidence)
+        for name, state, evidence in WHOLE
+    ]
+    told = Rehearsed(known, steps, first=begun(known, operator=operator))
+    found = judged(known, written(tmp_path, sealed(about(known, told.predicate))))
+    assert all(line.isprintable() for line in found.lines())
+
+
 def test_a_refusal_counts_after_the_last_time_that_the_outbox_was_enabled(known: VerifiedKit) -> None:
     def is_refused(*steps: Step) -> object:
         return Rehearsed(known, steps).predicate["proofs"]["rollback-refused"]
@@ -353,6 +366,7 @@ STATED: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "stages exchanged": (lambda said: said["stages"].reverse(), "the stages are stated in another order"),
     "one stage more": (lambda said: said["stages"].append({"name": "more"}), "the stages are stated in another order"),
+    "a truth for a number": (lambda said: row(said, "backup").update(attempts=True), "backup: is stated otherwise"),
     "a stage without a name": (lambda said: said["stages"][3].update(name=[]), "prove-backup: is missing from what is stated"),
     "stages that are none": (lambda said: said.update(stages=5), "preflight: is missing"),
     "a line edited": (

@@ -49,7 +49,7 @@ class Rehearsal:
     def lines(self) -> list[str]:
         """In words."""
         stated = self.predicate
-        who = f"by {stated['operator'] or 'somebody unnamed'}, signed by {self.signer} ({signatory.ROLE})"
+        who = f"by {plain(stated['operator'] or 'somebody unnamed')}, signed by {self.signer} ({signatory.ROLE})"
         return [f"evidence: rehearsed {stated['begunAt']} to {stated['endedAt']} {who}, {self.sha256}", *self.notes]
 
     def as_json(self) -> dict[str, Any]:
@@ -99,6 +99,11 @@ def require(  # noqa: PLR0913 - one file, and the site that judges it
     signer = judgement.holder(policy, key)
     named = "" if signer is None else signer.name
     return Rehearsal(predicate, f"sha256:{hashlib.sha256(data).hexdigest()}", named, tuple(notes(given, predicate, limit, now)))
+
+
+def plain(text: str) -> str:
+    """What somebody has written, on one line, less what would move a terminal's cursor or turn a text round."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def told(predicate: Mapping[str, Any], kit: VerifiedKit) -> Given:
@@ -158,7 +163,7 @@ def notes(given: Given, predicate: Mapping[str, Any], limit: int, now: dt.dateti
     """What is to be told of evidence that was accepted."""
     for row in predicate["stages"]:
         if row["state"] == journal.SKIPPED:
-            yield f"evidence: {row['name']} was skipped: {row['evidence']['reason']}"
+            yield f"evidence: {row['name']} was skipped: {plain(row['evidence']['reason'])}"
     absent = [row["name"] for row in predicate["stages"] if row["state"] == journal.ABSENT]
     if absent:
         yield f"evidence: absent from the kit, so not rehearsed: {', '.join(absent)}"
