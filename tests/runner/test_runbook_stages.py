@@ -319,3 +319,40 @@ def test_no_stage_begins_over_a_journal_that_was_edited(bridge: Bridge) -> None:
         assert (error.exit_code, "line 9: " in error.message, "behind preflight" in error.message) == (7, True, True)
     assert bridge.call("begin", reason="somebody has edited the journal").data["state"] == "begun"
     bridge.go("preflight")
+
+
+def test_an_unfreeze_that_begins_a_journal_of_production_names_no_evidence_that_nobody_has_judged(
+    bridge: Bridge, tmp_path: Path
+) -> None:
+    """X4: an unfreeze waits for no evidence, so it must not look as if it had any."""
+    bridge.site.give("captain", {"role": "lnmFreeze", "db": "admin"})
+    made_up = tmp_path / "rehearsal-evidence.dsse.json"
+    made_up.write_bytes(b"{}")
+    said = {"environment": "production", "operator": "Ada", "evidence": made_up}
+
+    assert bridge.call("unfreeze", **said).data["state"] == "done"
+
+    begun = bridge.journal()[0].evidence
+    assert (begun["environment"], begun["rehearsal"]) == ("production", "")
+    assert "not at its end" in "".join(bridge.call("evidence", execute=False, **said).lines)
+
+
+def test_an_unfreeze_is_not_skipped_before_its_turn_or_while_the_cluster_is_frozen(bridge: Bridge) -> None:
+    """F13."""
+    nobody = "there is nobody here who writes"
+    assert bridge.refused("unfreeze", StageError, skip=True, reason=nobody).facts["missing"][0] == "preflight"
+    bridge.go(*WINDOW)
+    bridge.call("enable-outbox", skip=True, reason="nothing is published here")
+    bridge.site.database["lnm_settings"].insert_one({"_id": "ingest", "enabled": False, "stage": "freeze"})
+    roles = [{"role": name, "db": "admin"} for name in OF_THE_CLUSTER]
+    bridge.site.database.command("revokeRolesFromUser", "captain", roles=roles)
+
+    assert "is frozen, and would stay so" in bridge.refused("unfreeze", StageError, skip=True, reason=nobody).message
+    bridge.site.database["lnm_settings"].delete_one({"_id": "ingest"})
+    assert bridge.call("unfreeze", skip=True, reason=nobody).data["state"] == "skipped"
+
+
+def test_what_somebody_writes_commands_no_terminal_and_is_seen(bridge: Bridge) -> None:
+    """X5."""
+    for text in ("nobody\x1b[2K writes here", "nobody \u202eereh setirw", "\u200b" * 12, "as MONGODB://ada:secret@db/ says"):
+        bridge.refused("begin", InputError, reason=text)

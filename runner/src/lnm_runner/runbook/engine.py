@@ -142,6 +142,7 @@ def require_reason(call: Call, stage: Stage, entries: Sequence[Entry]) -> str:
     stands = journal.state_of(stage.name, entries)
     if not journal.may_follow(stage.name, stands, journal.SKIPPED):
         raise StageError(f"{stage.name} is {stands}, and cannot be skipped", hint=f"go on: {command(call.options, stage.name)}")
+    site.require_open(call.server, stage.name, command(call.options, stage.name))
     return reason
 
 
