@@ -58,7 +58,7 @@ SHORTEST_REASON: Final = 10
 UNENDED: Final = frozenset({STARTED, INTERRUPTED, FAILED})
 """Begun, and not come to an end: a way back that stands so may have left the database between two states."""
 TAKES_BACK: Final[Mapping[str, tuple[str, ...]]] = {
-    "rollback-21-102": ("backfill-21-102", "validate"),
+    "rollback-21-102": ("backfill-21-102", "validate", "enable-outbox"),
     "restore": ("apply-21-101", "backfill-21-102", "validate", "enable-outbox"),
 }
 """`{way back: what it takes back}`."""
