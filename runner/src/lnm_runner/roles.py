@@ -312,7 +312,13 @@ ROLES = (
         "lnmRunbook",
         "What each stage of the runbook needs beside the role of its own: lnm runbook status, begin, evidence, and every stage.",
         ("runbook",),
-        (Privilege(("find",), "sees whether production has begun here, and who has frozen it", (SWITCHES,)),),
+        (
+            Privilege(("find",), "sees whether production has begun here, and who has frozen it", (SWITCHES,)),
+            Privilege(
+                ("replSetGetConfig",), "tells this cluster from another one whose replica set has the same name", cluster=True
+            ),
+            Privilege(("find",), "tells this cluster from another one", ("version",), database="config", only_on=ROUTER),
+        ),
     ),
     Role(
         "lnmFingerprint",

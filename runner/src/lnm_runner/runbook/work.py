@@ -8,6 +8,7 @@ back, which must be the same (decisions §5).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -246,8 +247,11 @@ def keep(context: Context, found: Fingerprint) -> None:
     """
     part = context.folder / f"{KEPT}.part"
     with told(KEPT):
-        part.write_bytes(chain.rendered(found.as_json()))
-        part.chmod(0o600)
+        with part.open("wb") as out:
+            part.chmod(0o600)
+            out.write(chain.rendered(found.as_json()))
+            out.flush()
+            os.fsync(out.fileno())  # it must be there where the journal says that the stage is done
         part.replace(context.folder / KEPT)
 
 
