@@ -243,7 +243,7 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
     if unfrozen(context.server):
         raise StageError(
             "the database is not frozen: what users write while it is restored would be lost, or break it",
-            hint=f"{hint}first: lnm runbook freeze --execute",
+            hint=f"{hint}first: {context.options.command('runbook', 'freeze', '--reason', 'WHY', '--execute')}",
         )
     if since := open_since(context, made):
         said = f": {'; '.join(lost[:MOST_TOLD])}" if lost else ""
@@ -254,7 +254,8 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
         )
     if not switch.is_silent(context.server.database):
         raise StageError(
-            "the outbox is switched on, or its hook has not ended, and a publisher of the site's own would publish what is backfilled next at once",
+            "the outbox is switched on, or its hook has not ended: a publisher of the site's own would go on, and publish at "
+            "once what is backfilled next",
             hint=f"{hint}first: {context.options.command('outbox', 'disable', '--execute')}",
         )
     if not is_same_place(context, made):
