@@ -22,7 +22,8 @@ from scripts.errors import KitError
 from scripts.staging import embedded, environment, own
 from scripts.staging.rehearsal import here
 
-OUT = environment.WORK / "rehearsal"
+OUT, OWN = environment.WORK / "rehearsal", environment.WORK / "own"
+"""What an embedded rehearsal leaves, which the next one removes; and what those of one's own leave, by their database."""
 CANCELLED, RETRYABLE = 130, 10
 DOCUMENTS = 1000
 
@@ -70,14 +71,15 @@ def rehearse(options: argparse.Namespace) -> int:
     program = environment.install(kit, environment.ENVIRONMENT)
     say(f"kit   {here(kit.folder.absolute())}, verified; rootHash {kit.root_hash}")
     if os.environ.get("CONCELIER_MONGO_URI"):
-        own.rehearse(kit, program, OUT, say, calm_s=options.calm, executes=options.execute)
-        is_done = options.execute
+        out = OWN / own.database_name(os.environ)
+        own.rehearse(kit, program, out, say, calm_s=options.calm, executes=options.execute)
+        if not options.execute:
+            return 0
     else:
-        shutil.rmtree(OUT, ignore_errors=True)
-        embedded.rehearse(kit, program, OUT, say, documents=options.documents, calm_s=options.calm)
-        is_done = True
-    if is_done:
-        conclude(OUT, time.monotonic() - began)
+        out = OUT
+        shutil.rmtree(out, ignore_errors=True)
+        embedded.rehearse(kit, program, out, say, documents=options.documents, calm_s=options.calm)
+    conclude(out, time.monotonic() - began)
     return 0
 
 

@@ -1,7 +1,8 @@
 """A rehearsal on an operator's own staging: the database that CONCELIER_MONGO_URI and CONCELIER_DB name, as the user named there.
 
 Nothing is started, seeded or made by it but what the stages do; their state is in the operator's own LNM_STATE_DIR. A database
-that has been in production is refused: a rehearsal takes back and restores. Without --execute each stage's plan is printed.
+that has been in production is refused: a rehearsal takes back and restores. Without --execute each stage's plan is printed. One
+that was stopped goes on where it stood.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def rehearse(kit: Kit, program: Path, out: Path, say: Say, *, calm_s: int, execu
     Raises: KitError, PyMongoError.
     """
     with client(os.environ) as connected:
-        database = connected[os.environ.get("CONCELIER_DB") or DEFAULT_DATABASE]
+        database = connected[database_name(os.environ)]
         refuse_production(database.name, database["lnm_settings"].find_one({"_id": "environment"}))
         environment = {**os.environ, "LNM_TRUSTED_KEY": os.environ.get("LNM_TRUSTED_KEY") or str(kit.key)}
         lnm = Lnm((str(program),), kit.folder, environment)
@@ -41,6 +42,11 @@ def rehearse(kit: Kit, program: Path, out: Path, say: Say, *, calm_s: int, execu
             rehearsal.carry_out(scene, say)
         else:
             plans(scene, say)
+
+
+def database_name(environment: Mapping[str, str]) -> str:
+    """The database that is rehearsed on."""
+    return environment.get("CONCELIER_DB") or DEFAULT_DATABASE
 
 
 def client(environment: Mapping[str, str]) -> MongoClient[dict[str, Any]]:

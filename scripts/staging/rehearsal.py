@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.staging import witness
+from scripts.staging import progress, witness
 from scripts.staging.program import Answer
-from scripts.staging.scene import RehearsalError, Scene
+from scripts.staging.scene import EVENTS, RehearsalError, Scene
 
 Say = Callable[[str], None]
 REFUSED = 2
@@ -38,6 +38,12 @@ class Step:
     def name(self) -> str:
         """The stage, or what else it is."""
         return self.words[1] if self.words[0] == "runbook" else " ".join(self.words[:2])
+
+    @property
+    def ends_as(self) -> str:
+        """The state that the journal tells of it then; empty where it tells nothing."""
+        is_told = self.words[0] == "runbook" and self.sees not in {witness.absent, witness.evident}
+        return ("refused" if self.wanted else "done") if is_told else ""
 
     @property
     def who(self) -> str:
@@ -70,7 +76,7 @@ ORDER: tuple[Step, ...] = (
     stage("validate", witness.as_filled, "--full"),
     stage("enable-outbox", witness.switched_on),
     stage("unfreeze", witness.thawed),
-    Step(("outbox", "publish", "--execute", "--publisher", "ndjson", "--out", "OUT/events.ndjson"), witness.published),
+    Step(("outbox", "publish", "--execute", "--publisher", "ndjson", "--out", f"OUT/{EVENTS}"), witness.published),
     stage("watch", witness.calm, "--calm", "CALM", "--timeout", "120"),
     stage("rollback-21-102", witness.refused, wanted=REFUSED),
     # the second window
@@ -84,11 +90,16 @@ ORDER: tuple[Step, ...] = (
 
 
 def carry_out(scene: Scene, say: Say, order: Sequence[Step] = ORDER) -> None:
-    """Carries out every step, and says of each what `lnm` says, what is seen, and how long it took.
+    """Carries out every step that is not done yet, and says of each what `lnm` says, what is seen, and how long it took.
 
     Raises: RehearsalError at the first step that does not end as it must.
     """
+    progress.recall(scene)
+    known = progress.done(order, scene.journal()) if scene.has_begun else 0
     for number, step in enumerate(order, 1):
+        if number <= known:
+            say(f"{number:2}/{len(order)}  {step.name}  done before")
+            continue
         began = time.monotonic()
         answer = scene.lnm(*placed(step, scene), **scene.user(step.who))
         took = time.monotonic() - began
@@ -97,6 +108,7 @@ def carry_out(scene: Scene, say: Say, order: Sequence[Step] = ORDER) -> None:
             say(f"       {line}")
         judge(step, answer)
         say(f"  seen {step.sees(scene)}")
+        progress.keep(scene)
 
 
 def placed(step: Step, scene: Scene) -> Iterator[str]:

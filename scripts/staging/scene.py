@@ -16,6 +16,10 @@ User = Callable[[str], Mapping[str, str]]
 """`user(name)`: the variables by which `lnm` is that user."""
 
 
+EVENTS = "events.ndjson"
+"""What the reference publisher writes."""
+
+
 class RehearsalError(KitError):
     """A stage did not end as it must, or is not seen to have done what it says."""
 
@@ -40,6 +44,11 @@ class Scene:
     others_write: bool = False
     """True while somebody else may write too, so that pictures cannot be compared."""
     pictures: dict[str, Picture] = field(default_factory=dict)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a journal."""
+        return any(self.state.glob(f"runbook/{self.database.name}-*/journal.jsonl"))
 
     @property
     def folder(self) -> Path:
@@ -67,14 +76,16 @@ class Scene:
         evidence: Mapping[str, Any] = found[-1]
         return evidence
 
-    def require_same(self, name: str, now: Picture, words: str) -> None:
-        """Compares with an earlier picture; the first of a name is kept.
+    def require_same(self, name: str, now: Picture, words: str) -> str:
+        """Compares with an earlier picture, of which the first of a name is kept; says whether that could be done.
 
         Raises: RehearsalError.
         """
-        found = [] if self.others_write else differences(self.pictures.setdefault(name, now), now)
-        if found:
+        if self.others_write:
+            return "the product may write, so nothing is compared"
+        if found := differences(self.pictures.setdefault(name, now), now):
             raise RehearsalError(f"{words}, and is not: {'; '.join(found)}")
+        return "nothing has changed"
 
 
 def require(*, holds: bool, words: str) -> None:
