@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from lnm_runner.errors import LockedError, RunnerError, StateError
 from lnm_runner.runbook import book, journal
 from lnm_runner.runbook.book import Book
 
-from tests.conftest import WHEEL
+from tests.conftest import ROOT, WHEEL
 from tests.runner.runbooks import BEGUN, PLAN, bytes_of, done
 
 NAME = "concelier-0badcafe"
@@ -165,6 +166,24 @@ def test_a_second_command_is_told_who_is_at_work(state: Path) -> None:
     assert int(code) == LockedError.exit_code
     assert f"process {os.getpid()}, backfill-21-102, since 20" in message
     go_on(state)
+
+
+def test_a_clock_that_is_set_back_puts_no_line_before_another(tmp_path: Path) -> None:
+    """T5."""
+    if shutil.which("faketime") is None:
+        pytest.skip("no faketime: apt install faketime")
+    command = "import sys; sys.path.append(sys.argv[1]); from pathlib import Path; from lnm_runner.runbook import book\n"
+    command += "from tests.runner.runbooks import BEGUN, PLAN\n"
+    command += "with book.opened(Path(sys.argv[2]), sys.argv[3], 'test') as kept: kept.append('', 'begun', BEGUN, PLAN)"
+    begin = ["faketime", "2031-01-01 00:00:00", sys.executable, "-c", command, str(WHEEL), str(tmp_path / "state"), NAME]
+    subprocess.run(begin, check=True, cwd=ROOT)
+
+    with book.opened(tmp_path / "state", NAME, "test") as kept:
+        kept.append("preflight", journal.STARTED, {}, PLAN)
+
+    first, second = (entry.at for entry in kept.journal.entries)
+    assert first[:4] in {"2030", "2031"}  # the zone of this host
+    assert second == first
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lnm_runner import chain
 from lnm_runner.errors import StageError
-from lnm_runner.options import Options
+from lnm_runner.options import Options, Runbook
 from lnm_runner.runbook import journal, order, plan, stages
 from lnm_runner.runbook.journal import ABSENT, DONE, FAILED, INTERRUPTED, LIFTED, OPEN, REFUSED, SKIPPED, STARTED
 
@@ -274,6 +274,7 @@ ORDER: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "backfill-21-102",
         "first: lnm runbook freeze --execute",
     ),
+    "a look behind the unfreeze": (done(*WINDOW[:9]), "validate", ""),
     "an end before anything was made": (done(*WINDOW[:5]), "unfreeze", ""),
     "an end after all of it was taken back": (done(*WINDOW[:7], "rollback-21-102"), "unfreeze", ""),
     "an end over what was made": (done(*WINDOW[:6]), "unfreeze", "first: lnm runbook validate --execute"),
@@ -301,3 +302,16 @@ def test_a_stage_begins_in_its_order_alone(case: str) -> None:
     with pytest.raises(StageError) as caught:
         ask()
     assert caught.value.hint.startswith(hint)
+
+
+def test_a_chain_of_commands_that_is_entered_anew_freezes_no_cluster_whose_window_is_through() -> None:
+    through, reopened = read(*done(*WINDOW)), read(*done(*WINDOW, "rollback-21-102"))
+
+    def is_over(name: str, found: journal.Journal, reason: str = "") -> bool:
+        return order.is_over(stages.named(name), journal.standing(found.entries), Options(runbook=Runbook(reason=reason)))
+
+    assert {name: is_over(name, through) for name in WINDOW} == {name: stages.named(name).changes for name in WINDOW}
+    assert not is_over("freeze", through, "another window, agreed with the owner")
+    assert not is_over("freeze", reopened)
+    assert order.following(through.entries) is None
+    assert getattr(order.following(reopened.entries), "name", "") == "freeze"

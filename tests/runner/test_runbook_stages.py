@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 from lnm_runner import cli, lease
 from lnm_runner.commands import Result, runbook
-from lnm_runner.errors import EvidenceError, InputError, LockedError, PublishedError, RunnerError, StageError, StateError
+from lnm_runner.errors import (
+    EvidenceError,
+    InputError,
+    LockedError,
+    PrivilegeError,
+    PublishedError,
+    RunnerError,
+    StageError,
+    StateError,
+)
 from lnm_runner.options import Options, Runbook
 from lnm_runner.runbook import journal, stages
 from lnm_runner.runbook.journal import Entry
@@ -100,15 +109,21 @@ class Bridge:
             assert self.call(stage, skip=skip, reason=NO_FREEZE if skip else "").data["state"] in {"done", "skipped"}
 
 
+@pytest.fixture(scope="module")
+def light(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    """The kit without images and wheels, which each of a hundred calls would hash."""
+    return variant(kit, tmp_path_factory.mktemp("light") / kit.folder.name, {}, without="wheelhouse*")
+
+
 @pytest.fixture
-def bridge(server: Mongod, kit: Kit, tmp_path: Path) -> Iterator[Bridge]:
+def bridge(server: Mongod, light: Kit, tmp_path: Path) -> Iterator[Bridge]:
     """A fresh one."""
-    with fresh_site(server, kit) as site:
+    with fresh_site(server, light) as site:
         site.add_user("captain", *CAPTAIN, *({"role": name, "db": "admin"} for name in OF_THE_CLUSTER))
         site.database["advisory_raw"].create_index(RAW_KEYS, unique=True)
         site.database["advisory_raw"].insert_many([raw(f"GHSA-{n:04}", f"CVE-2025-{n // 2:04}") for n in range(12)])
         site.database["advisory"].insert_one(legacy("CVE-2025-0001", "GHSA-0002"))
-        yield Bridge(site, kit, tmp_path / "state")
+        yield Bridge(site, light, tmp_path / "state")
 
 
 WINDOW = ("preflight", "freeze", "backup", "prove-backup", "apply-21-101", "backfill-21-102", "validate")
@@ -163,6 +178,20 @@ def test_nothing_is_begun_out_of_its_order_or_by_words_that_make_no_sense(bridge
     bridge.site.database["lnm_settings"].insert_one({"_id": "environment", "environment": "production"})
     assert "production has begun here" in bridge.refused("preflight", StageError).message
     assert bridge.files() == {}
+
+
+READS_ALL = tuple({"role": name, "db": "admin"} for name in OF_THE_CLUSTER[1:])
+
+
+@pytest.mark.parametrize(("lacking", "stage"), [("lnmRunbook", "preflight"), ("lnmFingerprint", "apply-21-101")])
+def test_who_lacks_a_role_of_the_runbook_is_told_which_and_nothing_is_begun(bridge: Bridge, lacking: str, stage: str) -> None:
+    bridge.go(*(WINDOW[:4] if stage != "preflight" else ()))
+    others = CAPTAIN if stage == "preflight" else (lacking,)  # whoever may read all, or the pace of a backfill, may read enough
+    bridge.site.database.command("revokeRolesFromUser", "captain", roles=[*others, *READS_ALL])
+
+    error = bridge.refused(stage, PrivilegeError)
+
+    assert f"grant {lacking} of runbook/roles/" in error.hint
 
 
 def test_without_execute_a_stage_is_planned_and_one_that_only_looks_is_done_and_nothing_is_written(bridge: Bridge) -> None:

@@ -29,6 +29,8 @@ def run(options: Options) -> Result:
     Raises: RunnerError.
     """
     word = options.subcommand
+    if options.files and word != "receipt":
+        raise InputError("only a receipt is a file of its own", hint="lnm runbook receipt FILE --key KEY.pub")
     if word in WORDS:
         return WORDS[word](options)
     if word not in stages.NAMES:

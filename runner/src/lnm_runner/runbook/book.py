@@ -147,7 +147,8 @@ class Book:
             may not follow.
         """
         members = {"stage": stage, "state": state, "evidence": dict(evidence), "plan": plan}
-        line = journal.line(self.journal, chain.now(), members)
+        earlier = self.journal.entries[-1].at if self.journal.entries else ""
+        line = journal.line(self.journal, max(chain.now(), earlier), members)  # a clock that is set back reorders nothing
         longer = journal.KIND.with_line(self.journal, line)
         with told(f"{RUNBOOK}/{JOURNAL}"), self.opened() as file:
             try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lnm_runner import mongo, place
+from lnm_runner import mongo, place, privileges
 from lnm_runner.commands import Result
 from lnm_runner.errors import InputError, StageError
 from lnm_runner.kit import VerifiedKit, open_kit
@@ -19,6 +19,8 @@ from lnm_runner.runbook import plan, stages
 from lnm_runner.runbook.book import Seen
 from lnm_runner.runbook.journal import Entry
 
+NEEDED = "runbook"
+"""What `roles` calls that which every command needs beside the role of its stage."""
 ENVIRONMENTS = ("staging", "production")
 
 
@@ -86,6 +88,7 @@ def opened(options: Options) -> Iterator[Call]:
     kit = open_kit(options.kit_path, options.trust, options.baked_in)
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER)
+        privileges.require(server, NEEDED)
         known_as = place.known_as(server.database)
         wanted = plan.begun(kit, options.runbook.environment, known_as, stages.NAMES, stages.absent(kit))
         yield Call(options, kit, server, place.folder_name(server.database), wanted, [*filter(None, [kit.warning])])

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from lnm_runner import privileges
 from lnm_runner.commands import Result
 from lnm_runner.durations import in_words
 from lnm_runner.errors import StageError
+from lnm_runner.kit.store import backwards
 from lnm_runner.options import Options
 from lnm_runner.runbook import attempt, book, journal, order, rehearsed, site, stages
 from lnm_runner.runbook import call as calls
@@ -27,8 +27,6 @@ from lnm_runner.runbook.call import Call, command
 from lnm_runner.runbook.journal import Entry, Standing
 from lnm_runner.runbook.stage import Context, Stage, unsampled
 
-NEEDED: Final = "runbook"
-"""What `roles` calls that which each stage needs beside its own role."""
 SLACK_S: Final = 5
 UNWRITTEN: Final = "Nothing was written; add --execute to do it."
 
@@ -50,7 +48,7 @@ def planned(call: Call, stage: Stage) -> Result:
     """Up to (7); a stage that only reads is done."""
     entries = call.look().journal.entries
     now = looked(call, stage, entries)
-    if is_over(stage, now):
+    if order.is_over(stage, now, call.options):
         return over(call, stage, now)
     lines = [f"{stage.name}: {stage.does}", *rehearsed.forecast(call, stage)]
     if call.options.runbook.skip:
@@ -72,9 +70,8 @@ def executed(call: Call, stage: Stage) -> Result:
         call.told.extend(kept.mended)
         entries = kept.journal.entries
         now = looked(call, stage, entries)
-        if is_over(stage, now):
+        if order.is_over(stage, now, call.options):
             return over(call, stage, now)
-        privileges.require(call.server, NEEDED)
         rehearsal = rehearsed.require(call, stage)
         call.told.extend(rehearsal.lines() if rehearsal else ())
         if call.options.runbook.skip:
@@ -83,6 +80,8 @@ def executed(call: Call, stage: Stage) -> Result:
         found = stage.check(context)
         for line in (*call.told, f"{stage.name}: {stage.does}", *(f"  {line}" for line in found)):
             call.options.progress.line(line)
+        if not call.options.json:
+            call.told.clear()  # it has been said; a program is told at the end
         done = attempt.carry_out(call, kept, stage, context)
         last = order.next_line(kept.journal.entries, call.options)
     took = in_words(done.evidence["durationMs"])
@@ -99,22 +98,20 @@ def looked(call: Call, stage: Stage, entries: Sequence[Entry]) -> Mapping[str, S
         calls.require_plan(call, entries[0])
     now = journal.standing(entries)
     call.told.extend(order.unended(entries, call.options))
+    call.told.extend(filter(None, [backwards(entries[-1].at if entries else "")]))
     call.told.extend(site.leftover(call.server, now))
     site.require_environment(call.server, call.options)
-    if not is_over(stage, now):
+    if not order.is_over(stage, now, call.options):
         order.require(stage, now, entries, call.options)
     return now
 
 
-def is_over(stage: Stage, now: Mapping[str, Standing]) -> bool:
-    """Whether a stage is done, and not one that may look again."""
-    return stage.changes and now.get(stage.name, journal.NOT_BEGUN).state == journal.DONE
-
-
 def over(call: Call, stage: Stage, now: Mapping[str, Standing]) -> Result:
     """What is said of such a stage."""
-    said = f"{stage.name}: it is done since {now[stage.name].at}: nothing was done, nothing was written."
-    return call.result(stage.name, journal.DONE, [said, f"way back: {stage.back}"], now[stage.name].evidence)
+    lines = [f"{stage.name}: it is done since {now[stage.name].at}: nothing was done, nothing was written."]
+    if now[stage.name].state == journal.LIFTED:
+        lines.append(f"that window is through; another one: {command(call.options, stage.name, '--reason', 'WHY')}")
+    return call.result(stage.name, journal.DONE, [*lines, f"way back: {stage.back}"], now[stage.name].evidence)
 
 
 def context_of(call: Call, stage: Stage, entries: Sequence[Entry], sample: Callable[[Mapping[str, Any]], None]) -> Context:

@@ -96,8 +96,8 @@ EVIDENCE: Final[Mapping[str, Mapping[str, Any]]] = {
     ABSENT: {},
     DONE: {"durationMs": int},
     INTERRUPTED: {"durationMs": int},
-    FAILED: {"durationMs": int, "exit": int, "type": "[A-Za-z]+"},
-    REFUSED: {"durationMs": int, "exit": int, "type": "[A-Za-z]+", "why": ANY},
+    FAILED: {"durationMs": int, "exit": int, "type": r"\w+"},
+    REFUSED: {"durationMs": int, "exit": int, "type": r"\w+", "why": ANY},
     SKIPPED: {"durationMs": int, "reason": ANY},
 }
 """`{state: what its evidence must say}`; that of `done` says more, as each stage has it."""

@@ -23,6 +23,17 @@ TELLS: Final = ("backfill-21-102", "validate", "enable-outbox")
 """As long as none of these was begun, users may write again although the window is not through."""
 
 
+def is_over(stage: Stage, now: Mapping[str, Standing], options: Options) -> bool:
+    """Whether a stage is done, and not one that may look again.
+
+    So is a freeze that an unfreeze has lifted, as long as nothing between them has to be done again: a chain of commands that is
+    entered anew must not freeze a cluster whose window is through. Who wants another window says why.
+    """
+    state = now.get(stage.name, NOT_BEGUN).state
+    is_through = state == journal.LIFTED and before(stages.named("unfreeze"), now) == [stage.name]
+    return stage.changes and (state == journal.DONE or (is_through and not options.runbook.reason.strip()))
+
+
 def require(stage: Stage, now: Mapping[str, Standing], entries: Sequence[Entry], options: Options) -> None:
     """Refuses a stage that is not the next.
 
@@ -53,11 +64,11 @@ def before(stage: Stage, now: Mapping[str, Standing]) -> list[str]:
     """The stages before it, in its window and the one before, that are not through."""
     names = [one.name for one in stages.STAGES if one.window]
     earlier = names[: names.index(stage.name)]
-    is_behind = "unfreeze" in earlier
+    wants_freeze = stage.changes and "unfreeze" not in earlier
     return [
         name
         for name in earlier
-        if not (found := now.get(name, NOT_BEGUN)).is_through or (found.state == journal.LIFTED and not is_behind)
+        if not (found := now.get(name, NOT_BEGUN)).is_through or (found.state == journal.LIFTED and wants_freeze)
     ]
 
 
@@ -113,9 +124,7 @@ def following(entries: Sequence[Entry]) -> Stage | None:
     now = journal.standing(entries)
     for stage in stages.STAGES:
         found = now.get(stage.name, NOT_BEGUN)
-        if stage.window and (
-            not found.is_through or (found.state == journal.LIFTED and before(stages.named("unfreeze"), now) != ["freeze"])
-        ):
+        if stage.window and (not found.is_through or (found.state == journal.LIFTED and not is_over(stage, now, Options()))):
             return stage
     return None
 

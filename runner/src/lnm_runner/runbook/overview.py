@@ -16,7 +16,6 @@ from lnm_runner.runbook import call as calls
 from lnm_runner.runbook.call import Call, command
 from lnm_runner.runbook.journal import NOT_BEGUN, Entry, Standing
 
-SHORTEST: Final = 10  # characters of a reason
 KEPT: Final = "{}.kept-{}"
 """What a folder is called whose journal was replaced: its name, and when."""
 
@@ -93,10 +92,11 @@ def begin(options: Options) -> Result:
     reason = site.written("reason", options.runbook.reason)
     with calls.opened(options) as call:
         seen = book.look(options.state_folder, call.name)
-        if seen.journal.whole and len(reason) < SHORTEST:
-            what = "there is a journal here, and it is not begun anew without a reason"
+        if seen.journal.whole and len(reason) < journal.SHORTEST_REASON:
+            least = f"a sentence, {journal.SHORTEST_REASON} characters at least"
             raise InputError(
-                what, hint=f"{command(options, 'begin', '--reason', 'WHY')}: a sentence, {SHORTEST} characters at least"
+                "there is a journal here, and it is not begun anew without a reason",
+                hint=f"{command(options, 'begin', '--reason', 'WHY')}: {least}",
             )
         rehearsed.require(call)
         site.require_environment(call.server, options)

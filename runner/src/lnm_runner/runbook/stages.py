@@ -109,7 +109,7 @@ STAGES: Final[tuple[Stage, ...]] = (
         "unfreeze",
         flow,
         "Lets ordinary users write again, and tries a write that must succeed.",
-        "Stop the writes again: lnm runbook freeze --execute; a restore after this loses what users have written since.",
+        "Stop the writes again: lnm runbook freeze --reason WHY --execute; a restore then loses what users have written since.",
         undo="freeze",
     ),
     row(
