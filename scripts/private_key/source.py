@@ -116,8 +116,9 @@ def make_development_key(path: Path, variable: str) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.chmod(0o700)  # only what was made here: LNM_STATE_DIR may name a folder that others use
         handle, part = tempfile.mkstemp(dir=path.parent)  # 0600
         with os.fdopen(handle, "wb") as out:
             out.write(pem)

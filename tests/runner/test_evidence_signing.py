@@ -122,6 +122,14 @@ def test_without_a_key_a_development_key_is_made_once_and_said(known: VerifiedKi
     signing.sealed(stated(known, "dev"), there)
 
 
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o755)
+    keys.signer(environment(tmp_path))
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "state/dev-evidence-key.pem").stat().st_mode) == 0o600
+
+
 def test_the_evidence_of_a_development_key_is_judged_as_such(known: VerifiedKit, tmp_path: Path) -> None:
     there = environment(tmp_path)
     signing.written(tmp_path, stated(known, "dev"), there)

@@ -98,8 +98,8 @@ def signer(environment: Mapping[str, str]) -> Signer:
         key, public = source.load(), module()
     except failed as err:
         raise ERRORS[err.exit_code](err.message, hint=err.hint) from err
-    except ModuleNotFoundError as err:  # only keys that cosign has sealed want it
-        raise missing("PyNaCl") from err
+    except ImportError as err:  # only keys that cosign has sealed want PyNaCl
+        raise missing("PyNaCl" if (err.name or "").startswith("nacl") else "cryptography") from err
     pem = public.public_pem(key)
     trust, fingerprint = DEVELOPMENT if source.is_development else OWN, public.fingerprint(pem)
     told = [f"a development key was made ({DEVELOPMENT_KEY} in the state folder): not for production"] if is_new else []

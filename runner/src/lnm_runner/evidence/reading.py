@@ -23,6 +23,10 @@ LARGEST: Final = 4 << 20
 """Bytes; a rehearsal of 45 lines has 26 kB."""
 GET: Final = "rehearse this kit in staging, then lnm runbook evidence --execute there; name what it writes: --evidence FILE"
 ASK: Final = "ask who rehearsed for evidence that is signed as the policy demands"
+NAME: Final = (
+    "whoever signs evidence is named in the policy with the role rehearsal, and the policy brings the key (public-key), or "
+    f"--key KEY.pub lends it; else {ASK}"
+)
 RATES: Final = ("backupBytesPerSecond", "documentsPerSecond", "oplogBytesPerDocument", "storedBytesPerDocument")
 FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "server": {"version": r"[0-9]+(?:\.[0-9]+){1,3}[ -~]{0,40}", "topology": "[a-z ]{1,40}", "members": int},
@@ -63,9 +67,8 @@ def opened(name: str, data: bytes, trust: Trust) -> tuple[bytes, PublicKey]:
         return verifier.check_dsse(name, data, keys)
     except verifier.Refused as refused:
         failure = cast("Any", refused).failures[0]
-        raise EvidenceError(
-            f"{name}: {failure.found}, {failure.wanted}", hint=ASK, facts={"rule": "signature", "failure": failure.as_json()}
-        ) from refused
+        facts = {"rule": "signature", "failure": failure.as_json()}
+        raise EvidenceError(f"{name}: {failure.found}, {failure.wanted}", hint=NAME, facts=facts) from refused
 
 
 def unsigned(data: bytes) -> bytes | None:

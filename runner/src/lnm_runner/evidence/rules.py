@@ -56,6 +56,13 @@ LEFT: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """`{stage: {member: what it must be}}` of what a stage that is done has left: a value, the form of a text, or a whole number."""
 
+NOTHING: Final[Mapping[tuple[str, str], str]] = {
+    (BACKUP, "documents"): "no document was there to be saved: an empty database rehearses nothing",
+    (BACKFILL, "documents"): "no document was there to be backfilled: an empty database rehearses nothing",
+    (VALIDATE, "equations"): "no equation was looked at",
+}
+"""`{(stage, member that must not be 0): what it means where it is}`."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -135,8 +142,9 @@ def left_wrong(given: Given) -> Iterator[EvidenceError]:
             found = row["evidence"].get(member)
             if not is_so(found, form):
                 yield defect("left", name, f"{member} is {shown(found)}, wanted {in_words(form)}", member=member)
-    if given.rows.get(VALIDATE, {}).get("evidence", {}).get("equations") == 0:
-        yield defect("left", VALIDATE, "no equation was looked at")
+    for (name, member), what in NOTHING.items():
+        if given.rows.get(name, {}).get("evidence", {}).get(member) == 0:
+            yield defect("left", name, what, member=member)
 
 
 def is_so(found: Any, form: Any) -> bool:
