@@ -1,7 +1,7 @@
 """One runner at a time: the lease, and the fences behind it (collection `lnm_lease`, decisions §12).
 
-The lease is the document `runner`: `{_id, epoch, owner: {host, pid, run}, purpose, acquiredAt, renewedAt, expiresAt}`; a publisher
-holds another one, `publisher`, by the same rules:
+The lease is the document `runner`: `{_id, epoch, owner: {host, pid, run}, purpose, acquiredAt, renewedAt, expiresAt}`; a
+publisher holds another one, `publisher`, by the same rules:
 (1) only the server's clock (`$$NOW`) says whether it is free; (2) each acquisition has a higher epoch, and the document is
 never removed; (3) while it is held a thread renews it; who cannot renew it until it runs out stops itself, also where a link has
 stalled and no socket fails: nothing that is sent after that, or to part, is waited for; (4) documents are written in transactions
