@@ -111,8 +111,9 @@ def test_a_file_of_documents_is_the_fingerprint_of_its_collection(made: Saver) -
     assert (rows["things"]["sha256"], rows["things"]["count"]) == (seen.sha256, 200)
 
 
-def test_a_document_as_large_as_can_be_passes(saver: Saver) -> None:
-    saver.database["large"].insert_many([{"_id": 1}, {"_id": 2, "x": bytes(LARGEST)}, {"_id": 3}])
+def test_more_documents_than_a_batch_has_and_one_as_large_as_can_be_pass(saver: Saver) -> None:
+    saver.database["large"].insert_many([{"_id": number} for number in range(2 * fingerprint.BATCH + 1)])
+    saver.database["large"].insert_one({"_id": -1, "x": bytes(LARGEST)})
     before = saver.seen()
     saver.stage("backup", compress="none")
     saver.stage("prove_backup")
