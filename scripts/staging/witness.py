@@ -5,13 +5,14 @@ They look with the driver alone, at the database and at the files of the journal
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from scripts import files
 from scripts.staging import eyes
 from scripts.staging.eyes import OF_THE_RUNNER, Picture
 from scripts.staging.scene import EVENTS, RehearsalError, Scene, require
@@ -29,6 +30,7 @@ MADE = {
 """`{what 21-102 counts: where it lies}`"""
 LNM = frozenset(name for names in MADE.values() for name in names) | {"lnm_object_map"}
 """The collections of 21-101."""
+EVIDENCE = "rehearsal-evidence.dsse.json"
 PROBE = "lnm_staging_probe"
 PROOF = "_lnm_proof"
 
@@ -174,7 +176,7 @@ def pending(scene: Scene) -> int:
 
 def published(scene: Scene) -> str:
     """Every event is stamped, and was written exactly once."""
-    events = [json.loads(line)["eventId"] for line in (scene.out / EVENTS).read_bytes().splitlines()]
+    events = [json.loads(line)["eventId"] for line in files.read_bytes(scene.out / EVENTS).splitlines()]
     stored = [str(row["eventId"]) for name in OUTBOXES for row in scene.database[name].find({}, {"eventId": True})]
     require(holds=len(set(events)) == len(events), words="an event was published twice")
     is_whole = set(events) <= set(stored) if scene.others_write else sorted(events) == sorted(stored)
@@ -230,15 +232,6 @@ def evident(scene: Scene) -> str:
 
 def statement_of(scene: Scene) -> Mapping[str, Any]:
     """The statement inside the evidence."""
-    import base64
-
-    envelope = json.loads((scene.out / "rehearsal-evidence.dsse.json").read_bytes())
+    envelope = json.loads(files.read_bytes(scene.out / EVIDENCE))
     statement: Mapping[str, Any] = json.loads(base64.b64decode(envelope["payload"]))
     return statement
-
-
-def clean_up(scene: Scene) -> None:
-    """Removes what a write that was tried has left."""
-    if scene.product is not None:
-        with contextlib.suppress(OperationFailure):
-            scene.product.drop_collection(PROBE)

@@ -20,7 +20,7 @@ import pytest
 from bson import Int64
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from scripts.errors import MissingError
+from scripts.errors import InputError
 from scripts.staging import eyes, seed, users
 from scripts.staging.embedded import ROLES
 from scripts.staging.program import Answer, Lnm
@@ -87,6 +87,27 @@ class TestSecrets:
         assert [secret for secret in rehearsed.secrets for line in rehearsed.command_lines if secret.encode() in line] == []
 
 
+class TestUndisturbed:
+    """What a rehearsal that was killed again and again has made is what a run makes that nobody disturbs."""
+
+    def test_the_backfill_has_made_the_same_bytes(self, rehearsed: Rehearsed, tmp_path: Path) -> None:
+        database, password = rehearsed.server.client["undisturbed"], tmp_path / "password"
+        password.write_text("Sentinel-of-the-undisturbed")
+        database.command("createUser", "all", pwd=password.read_text(), roles=[{"role": "root", "db": "admin"}])
+        user = {
+            "CONCELIER_MONGO_URI": rehearsed.server.uri("all", database.name),
+            "CONCELIER_MONGO_PASSWORD_FILE": str(password),
+            "CONCELIER_DB": database.name,
+            "LNM_STATE_DIR": str(tmp_path / "state"),
+        }
+        seed.fill(rehearsed.lnm, (), DOCUMENTS, **user)
+        for words in (("apply", "21-101"), ("backfill",)):
+            answer = rehearsed.lnm(*words, "--execute", **user)
+            assert answer.exit_code == 0, answer.stderr
+
+        assert eyes.differences(eyes.picture(database), rehearsed.scene.pictures["filled"]) == []
+
+
 class TestEyes:
     """What the driver of the rehearsal sees, and what a program that only says so would meet."""
 
@@ -114,7 +135,7 @@ class TestEyes:
         """Nothing was ever done on this database, whose program says that all went well."""
         database = rehearsed.server.client["untouched"]
         liar = Scene(lambda *_words, **_variables: Answer(step.wanted, "", ""), lambda _: {}, database, tmp_path, tmp_path)
-        with pytest.raises((RehearsalError, MissingError)):
+        with pytest.raises((RehearsalError, InputError)):
             carry_out(liar, lambda _: None, [step])
 
 
