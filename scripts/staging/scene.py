@@ -65,6 +65,16 @@ class Scene:
         """The lines of the journal."""
         return [json.loads(line) for line in (self.folder / "journal.jsonl").read_bytes().splitlines()]
 
+    def left(self, name: str) -> bytes:
+        """A file that `lnm` has left where it was told to.
+
+        Raises: RehearsalError where it is not there.
+        """
+        try:
+            return (self.out / name).read_bytes()
+        except OSError as err:
+            raise RehearsalError(f"{name}: was not written ({err.strerror})") from err
+
     def said(self, stage: str, state: str = "done") -> Mapping[str, Any]:
         """What the journal's last line in a state says of a stage.
 

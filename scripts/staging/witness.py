@@ -12,7 +12,6 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from scripts import files
 from scripts.staging import eyes
 from scripts.staging.eyes import OF_THE_RUNNER, Picture
 from scripts.staging.scene import EVENTS, RehearsalError, Scene, require
@@ -176,7 +175,7 @@ def pending(scene: Scene) -> int:
 
 def published(scene: Scene) -> str:
     """Every event is stamped, and was written exactly once."""
-    events = [json.loads(line)["eventId"] for line in files.read_bytes(scene.out / EVENTS).splitlines()]
+    events = [json.loads(line)["eventId"] for line in scene.left(EVENTS).splitlines()]
     stored = [str(row["eventId"]) for name in OUTBOXES for row in scene.database[name].find({}, {"eventId": True})]
     require(holds=len(set(events)) == len(events), words="an event was published twice")
     is_whole = set(events) <= set(stored) if scene.others_write else sorted(events) == sorted(stored)
@@ -232,6 +231,6 @@ def evident(scene: Scene) -> str:
 
 def statement_of(scene: Scene) -> Mapping[str, Any]:
     """The statement inside the evidence."""
-    envelope = json.loads(files.read_bytes(scene.out / EVIDENCE))
+    envelope = json.loads(scene.left(EVIDENCE))
     statement: Mapping[str, Any] = json.loads(base64.b64decode(envelope["payload"]))
     return statement
