@@ -25,7 +25,7 @@ from scripts.staging.rehearsal import here
 OUT, OWN = environment.WORK / "rehearsal", environment.WORK / "own"
 """What an embedded rehearsal leaves, which the next one removes; and what those of one's own leave, by their database."""
 CANCELLED, RETRYABLE = 130, 10
-DOCUMENTS = 1000
+DOCUMENTS = 5000
 
 
 def main(argv: list[str]) -> int:
