@@ -296,6 +296,7 @@ def test_a_journal_about_another_kit_is_refused_and_begun_anew_for_a_reason(brid
     other.refused("begin", InputError)
     other.refused("begin", InputError, reason="because")
     other.refused("begin", InputError, reason="see mongodb://captain:secret@host/ for why")
+    other.refused("begin", StageError, environment="production", reason="production begins now")
     assert "a journal of 8 lines is there" in other.call("begin", execute=False, reason="a newer kit has come").lines[1]
     assert bridge.files() == files
     kept = other.call("begin", reason="a newer kit has come").data["evidence"]["kept"]

@@ -90,6 +90,7 @@ def begin(options: Options) -> Result:
     Raises: RunnerError.
     """
     reason = site.written("reason", options.runbook.reason)
+    _ = site.operator(options)  # whatever would be refused later is refused before the old journal is put aside
     with calls.opened(options) as call:
         seen = book.look(options.state_folder, call.name)
         if seen.journal.whole and len(reason) < journal.SHORTEST_REASON:
