@@ -113,6 +113,16 @@ def test_a_stage_that_may_be_skipped_is_told_with_its_reason(known: VerifiedKit,
     assert f"evidence: enable-outbox was skipped: {reason}" in found.notes
 
 
+def test_a_refusal_counts_after_the_last_time_that_the_outbox_was_enabled(known: VerifiedKit) -> None:
+    def is_refused(*steps: Step) -> object:
+        return Rehearsed(known, steps).predicate["proofs"]["rollback-refused"]
+
+    refusal = WHOLE[17]
+    assert is_refused(*WHOLE[:15], refusal) is True
+    assert is_refused(*WHOLE[:14], refusal) is False
+    assert is_refused(*WHOLE[:15], refusal, WHOLE[10], *WHOLE[11:15]) is False
+
+
 def test_a_lag_that_nobody_knows_is_told(known: VerifiedKit, tmp_path: Path) -> None:
     dark = Rehearsed(known).stepped("backfill-21-102", maxLagMs=None).stepped("watch", maxLagMs=None)
     found = judged(known, written(tmp_path, sealed(about(known, dark.predicate))))
@@ -202,6 +212,10 @@ TOLD: dict[str, tuple[Callable[[Rehearsed], Rehearsed], str]] = {
     "steps exchanged": (
         exchanged("enable-outbox", "unfreeze"),
         "unfreeze: was through at line 31, and enable-outbox, which comes first, only at line 33",
+    ),
+    "steps exchanged the last time": (
+        exchanged("backfill-21-102", "validate"),
+        "validate: was through at line 27, and backfill-21-102",
     ),
     "the backup last": (
         moved("backup", 15),
@@ -351,6 +365,10 @@ STATED: dict[str, tuple[Callable[[Json], object], str]] = {
     "another kit's journal": (
         lambda said: rechained(said, lambda found: found[0]["evidence"]["kit"].update(rootHash=OTHER), plans=True),
         f"rootHash {OTHER}, and this kit is",
+    ),
+    "the journal of another version": (
+        lambda said: rechained(said, lambda found: found[0]["evidence"]["kit"].update(version="2026.9.9")),
+        "the journal is of the kit 2026.9.9",
     ),
     "validate skipped": (
         lambda said: rechained(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lnm_runner.errors import EvidenceError, InputError, NotFoundError
 from lnm_runner.evidence import keys, receipt
 from lnm_runner.evidence.keys import Signer
@@ -115,6 +117,21 @@ def test_any_letter_that_was_typed_wrong_is_noticed(known: VerifiedKit, signer: 
         wrong = honest[:at] + (b"8" if honest[at : at + 1] != b"8" else b"0") + honest[at + 1 :]
         with pytest.raises(EvidenceError):
             receipt.verify(wrong, [key])
+
+
+def test_a_signature_has_one_form(known: VerifiedKit, tmp_path: Path) -> None:
+    """The last letter of 64 bytes in base64 has four bits that say nothing."""
+    private = ed25519.Ed25519PrivateKey.generate()
+    (tmp_path / "key.pem").write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "key.pem").chmod(0o600)
+    signer = keys.signer({"LNM_EVIDENCE_KEY": str(tmp_path / "key.pem"), "LNM_STATE_DIR": str(tmp_path)})
+    (tmp_path / "key.pub").write_bytes(signer.public_pem)
+    honest = receipt.render(Rehearsed(known).predicate, signer)
+    assert receipt.verify(honest, [tmp_path / "key.pub"]).fingerprint == signer.fingerprint
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = letters[letters.index(honest[-4:-3]) + 1 :][:1]
+    with pytest.raises(EvidenceError, match="its signature is not in the one form of base64"):
+        receipt.verify(honest[:-4] + other + honest[-3:], [tmp_path / "key.pub"])
 
 
 def test_signed_lines_that_no_receipt_has_are_refused(signer: Signer, key: Path) -> None:

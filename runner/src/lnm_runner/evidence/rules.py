@@ -172,7 +172,7 @@ def proofs_wrong(given: Given) -> Iterator[EvidenceError]:
         yield defect("proof", PROOF, "what was restored has another fingerprint than what was saved")
     for stage in (ROLLBACK, RESTORE):
         before, after = proofs[stage]["before"], proofs[stage]["after"]
-        if stage not in given.absent and stage in left and (before != after or before is None):
+        if stage not in given.absent and stage in left and before != after:
             what = f"the database was not as before: before {shown(before)}, after {shown(after)}"
             yield defect("proof", stage, what, before=before, after=after)
     if ENABLE in left and ROLLBACK not in given.absent and not proofs[REFUSAL]:
