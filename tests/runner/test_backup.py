@@ -375,6 +375,14 @@ def test_any_cut_of_a_file_is_seen(tmp_path: Path, compress: str) -> None:
     assert [one for one in unseen if compress != "none" or one[0] % len(document)] == []
 
 
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+def test_a_disk_that_becomes_full_is_told_in_words(tmp_path: Path, compress: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(tmp_path, compress)
+    monkeypatch.setattr(Path, "open", lambda *_: open("/dev/full", "wb", buffering=0))  # noqa: PTH123, SIM115 - Path's is taken
+    with pytest.raises(RetryableError, match="x: No space left on device"):
+        place.write("x", os.urandom(100_000))
+
+
 def test_a_backup_in_zstd_says_what_to_install_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "backports.zstd", None)
     monkeypatch.setitem(sys.modules, "compression.zstd", None)

@@ -87,9 +87,11 @@ class Packed(io.RawIOBase):
 
     def close(self) -> None:
         """Ends the frame."""
-        if not self.closed:
-            self.raw.write(self.packer.flush())
-        super().close()
+        try:
+            if not self.closed:
+                self.raw.write(self.packer.flush())
+        finally:
+            super().close()
 
 
 def reader(raw: IO[bytes], compress: str) -> IO[bytes]:
