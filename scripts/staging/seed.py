@@ -1,8 +1,8 @@
 """What a rehearsal works on: advisories, merged documents and payloads in GridFS, as the product would have stored them.
 
 Of the files that LNM_CORPUS names (none where it is empty), or, where it is unset, of those of the folder beside the checkout;
-where there are none, invented ones. `lnm seed-demo` writes them, cut to a number of raw documents, so that a rehearsal stays below
-ten minutes on two cores.
+where there are none, invented ones. `lnm seed-demo` writes them, cut to a number of raw documents, so that a rehearsal stays
+below ten minutes on two cores.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+import shlex
 import signal
 import subprocess
 import time
@@ -19,6 +21,7 @@ from typing import Any
 import pytest
 from bson import Int64
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from lnm_runner import cli
 
 from scripts.staging import eyes, seed, users
 from scripts.staging.embedded import ROLES
@@ -60,6 +63,17 @@ class TestKilled:
         for stage, answer in rehearsed.killed.unended:
             said = f"{answer.stderr}{answer.stdout}"
             assert said.index(f"{stage} was begun at ") < said.index(f"{stage}: ")
+
+
+class TestTold:
+    """What is printed to be typed."""
+
+    def test_every_command_that_was_told_is_one_that_the_program_knows(self, rehearsed: Rehearsed) -> None:
+        said = "\n".join(part for answer in rehearsed.killed.answers for part in (answer.stdout, answer.stderr))
+        commands = set(re.findall(r"(?:next[a-z, ]*|back|name|begin|first): (lnm [^;,\n]+)", said))
+        assert {"lnm runbook", "lnm outbox"} <= {" ".join(command.split()[:2]) for command in commands}
+        for command in commands:
+            cli.parser().parse_args(shlex.split(command)[1:])
 
 
 class TestSecrets:
