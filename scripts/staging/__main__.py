@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from scripts import holder
 from scripts.errors import KitError
@@ -40,7 +40,8 @@ def main(argv: list[str]) -> int:
         print(f"error: {err}", file=sys.stderr)
         return err.exit_code
     except PyMongoError as err:  # its text may name more than it should
-        print(f"error: MongoDB: {type(err).__name__} [exit {RETRYABLE}]", file=sys.stderr)
+        code = (err.details or {}).get("codeName") if isinstance(err, OperationFailure) else None
+        print(f"error: MongoDB: {code or type(err).__name__} [exit {RETRYABLE}]", file=sys.stderr)
         return RETRYABLE
     except KeyboardInterrupt:
         print(f"cancelled [exit {CANCELLED}]", file=sys.stderr)
@@ -66,7 +67,7 @@ def rehearse(options: argparse.Namespace) -> int:
     began = time.monotonic()
     environment.WORK.mkdir(parents=True, exist_ok=True)
     holder.take(environment.WORK / "lock")
-    kit = environment.built()
+    kit = environment.built(os.environ)
     environment.verify(kit)
     program = environment.install(kit, environment.ENVIRONMENT)
     say(f"kit   {here(kit.folder.absolute())}, verified; rootHash {kit.root_hash}")

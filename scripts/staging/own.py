@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.errors import ConfigurationError
 
 from scripts import files
 from scripts.errors import InputError
-from scripts.staging import rehearsal
+from scripts.staging import rehearsal, witness
 from scripts.staging.environment import Kit
 from scripts.staging.program import Lnm
 from scripts.staging.rehearsal import ORDER, Say
@@ -34,7 +35,7 @@ def rehearse(kit: Kit, program: Path, out: Path, say: Say, *, calm_s: int, execu
     with client(os.environ) as connected:
         database = connected[database_name(os.environ)]
         refuse_production(database.name, database["lnm_settings"].find_one({"_id": "environment"}))
-        environment = {**os.environ, "LNM_TRUSTED_KEY": os.environ.get("LNM_TRUSTED_KEY") or str(kit.key)}
+        environment = {**os.environ, "LNM_TRUSTED_KEY": str(kit.key)}
         lnm = Lnm((str(program),), kit.folder, environment)
         scene = Scene(lnm, lambda _: {}, database, state_folder(os.environ), out, calm_s=calm_s)
         if executes:
@@ -56,8 +57,13 @@ def client(environment: Mapping[str, str]) -> MongoClient[dict[str, Any]]:
     """
     given: dict[str, Any] = {"tz_aware": True, "appname": "lnm-staging"}
     if file := environment.get("CONCELIER_MONGO_PASSWORD_FILE"):
-        given["password"] = files.read_bytes(Path(file)).decode().removesuffix("\n").removesuffix("\r")
-    return MongoClient(environment["CONCELIER_MONGO_URI"], **given)
+        text = files.read_bytes(Path(file)).decode("utf-8", "replace")
+        given["password"] = text.removesuffix("\n").removesuffix("\r")
+    try:
+        return MongoClient(environment["CONCELIER_MONGO_URI"], **given)
+    except ConfigurationError as err:  # its text may hold any part of the URI
+        hint = "mongodb://USER@HOST:PORT/?replicaSet=NAME, and the password in a file: CONCELIER_MONGO_PASSWORD_FILE"
+        raise InputError(f"CONCELIER_MONGO_URI is not understood ({type(err).__name__})", hint=hint) from err
 
 
 def refuse_production(database: str, said: Mapping[str, Any] | None) -> None:
@@ -81,8 +87,8 @@ def state_folder(environment: Mapping[str, str]) -> Path:
 
 def plans(scene: Scene, say: Say) -> None:
     """Says what each stage would do; one whose turn has not come says what it waits for."""
-    for step in dict.fromkeys(step.name for step in ORDER if step.words[:1] == ("runbook",) and step.name != "evidence"):
-        say(f"\n{step}")
-        for line in rehearsal.told(scene.lnm("runbook", step, **scene.user(step))):
+    for name in dict.fromkeys(step.name for step in ORDER if step.ends_as or step.sees is witness.absent):
+        say(f"\n{name}")
+        for line in rehearsal.told(scene.lnm("runbook", name)):
             say(f"       {line}")
     say("\nNothing was written; add --execute to do it: nox -s staging -- --execute")

@@ -12,7 +12,10 @@ from pathlib import Path
 from scripts import child
 from scripts.errors import ToolError
 
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LNM_MONGO_TOOLS", "LNM_BACKUP_TOOL", "LNM_OPERATOR", "SSL_CERT_FILE")
+KEPT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LNM_BACKUP_TOOL"),
+    *("LNM_EVIDENCE_KEY", "LNM_EVIDENCE_KEY_PASSWORD", "LNM_EVIDENCE_KEY_PASSWORD_FILE"),
+)
 """The variables that a call takes over from the rehearsal, beside those that it is given."""
 KITLESS = (("seed-demo",), ("trust",), ("outbox", "publish"))
 """The commands that are told no kit."""

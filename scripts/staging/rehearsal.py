@@ -17,6 +17,8 @@ from scripts.staging.scene import EVENTS, RehearsalError, Scene
 
 Say = Callable[[str], None]
 REFUSED = 2
+ANYBODY = "status"
+"""The user of what only looks."""
 FIRST_LINES, LAST_LINES = 4, 8
 """Of what `lnm` says of a stage, so that a rehearsal can be read on a screen."""
 PLACE = {"OUT": lambda scene: str(scene.out), "CALM": lambda scene: str(scene.calm_s)}
@@ -33,6 +35,8 @@ class Step:
     """Its exit code."""
     user: str = ""
     """Who calls it; empty: the user of the stage."""
+    ends_as: str = ""
+    """The state that the journal tells of it then; empty where it tells nothing."""
 
     @property
     def name(self) -> str:
@@ -40,20 +44,19 @@ class Step:
         return self.words[1] if self.words[0] == "runbook" else " ".join(self.words[:2])
 
     @property
-    def ends_as(self) -> str:
-        """The state that the journal tells of it then; empty where it tells nothing."""
-        is_told = self.words[0] == "runbook" and self.sees not in {witness.absent, witness.evident}
-        return ("refused" if self.wanted else "done") if is_told else ""
-
-    @property
     def who(self) -> str:
         """The user."""
         return self.user or self.name
 
 
-def stage(name: str, sees: Callable[[Scene], str], *flags: str, wanted: int = 0, user: str = "") -> Step:
+def stage(name: str, sees: Callable[[Scene], str], *flags: str, ends_as: str = "done") -> Step:
     """A stage of the runbook, executed."""
-    return Step(("runbook", name, "--execute", *flags), sees, wanted, user)
+    return Step(("runbook", name, "--execute", *flags), sees, REFUSED if ends_as == "refused" else 0, ends_as=ends_as)
+
+
+def absent(name: str) -> Step:
+    """A stage whose delivery is not in the kit: it says so."""
+    return Step(("runbook", name, "--execute"), witness.absent, user=ANYBODY)
 
 
 ORDER: tuple[Step, ...] = (
@@ -78,14 +81,12 @@ ORDER: tuple[Step, ...] = (
     stage("unfreeze", witness.thawed),
     Step(("outbox", "publish", "--execute", "--publisher", "ndjson", "--out", f"OUT/{EVENTS}"), witness.published),
     stage("watch", witness.calm, "--calm", "CALM", "--timeout", "120"),
-    stage("rollback-21-102", witness.refused, wanted=REFUSED),
+    stage("rollback-21-102", witness.refused, ends_as="refused"),
     # the second window
-    stage("freeze-payloads", witness.absent, user="status"),
-    stage("apply-21-103", witness.absent, user="status"),
-    stage("verify-cas", witness.absent, user="status"),
-    stage("unfreeze-payloads", witness.absent, user="status"),
+    *map(absent, ("freeze-payloads", "apply-21-103", "verify-cas", "unfreeze-payloads")),
     # what is carried away
-    Step(("runbook", "evidence", "--execute", "--out", "OUT"), witness.evident, user="status"),
+    Step(("runbook", "evidence", "--execute", "--out", "OUT"), witness.evident, user=ANYBODY),
+    Step(("runbook", "receipt", "OUT/receipt.txt", "--key", "OUT/evidence-key.pub"), witness.carried, user=ANYBODY),
 )
 
 

@@ -29,6 +29,8 @@ MADE = {
 """`{what 21-102 counts: where it lies}`"""
 LNM = frozenset(name for names in MADE.values() for name in names) | {"lnm_object_map"}
 """The collections of 21-101."""
+LARGEST_RECEIPT, LARGEST_REPORT = 2000, 1_000_000
+"""Bytes."""
 EVIDENCE = "rehearsal-evidence.dsse.json"
 PROBE = "lnm_staging_probe"
 PROOF = "_lnm_proof"
@@ -227,6 +229,17 @@ def evident(scene: Scene) -> str:
     require(holds=proofs["rollback-refused"] is True, words="the evidence must show that a late rollback is refused")
     done = sum(state == "done" for state in stated.values())
     return f"{done} stages done, {sum(state == 'absent' for state in stated.values())} absent from the kit"
+
+
+def carried(scene: Scene) -> str:
+    """The receipt is small and says what the evidence does; the report is one file that needs no other."""
+    receipt, report = scene.left("receipt.txt"), scene.left("report.html")
+    predicate = statement_of(scene)["predicate"]
+    for said in (predicate["kit"]["rootHash"], predicate["head"], predicate["plan"]):
+        require(holds=f" {said}\n".encode() in receipt, words=f"the receipt must say {said}")
+    require(holds=len(receipt) <= LARGEST_RECEIPT, words=f"the receipt has {len(receipt)} bytes, more than {LARGEST_RECEIPT}")
+    require(holds=len(report) < LARGEST_REPORT, words=f"the report has {len(report)} bytes, as much as {LARGEST_REPORT} or more")
+    return f"a receipt of {len(receipt):,} bytes that says what the evidence does, a report of {len(report):,}"
 
 
 def statement_of(scene: Scene) -> Mapping[str, Any]:

@@ -73,7 +73,7 @@ class TestTold:
         commands = set(re.findall(r"(?:next[a-z, ]*|back|name|begin|first): (lnm [^;,\n]+)", said))
         assert {"lnm runbook", "lnm outbox"} <= {" ".join(command.split()[:2]) for command in commands}
         for command in commands:
-            cli.parser().parse_args(shlex.split(command)[1:])
+            cli.parser().parse_args(shlex.split(command.rstrip("."))[1:])
 
 
 class TestSecrets:
