@@ -56,7 +56,7 @@ SHORTEST_REASON: Final = 10
 """Characters of a reason, less those at its ends that are blank."""
 
 TAKES_BACK: Final[Mapping[str, tuple[str, ...]]] = {
-    "rollback-21-102": ("backfill-21-102", "validate"),
+    "rollback-21-102": ("backfill-21-102", "validate", "enable-outbox"),
     "restore": ("apply-21-101", "backfill-21-102", "validate", "enable-outbox"),
 }
 """`{way back: what it takes back}`."""

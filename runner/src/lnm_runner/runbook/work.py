@@ -20,6 +20,7 @@ from lnm_runner.errors import PlanError, PublishedError, StageError, StateError,
 from lnm_runner.fingerprint import Fingerprint
 from lnm_runner.kit.held import told
 from lnm_runner.options import BACKFILL, Options
+from lnm_runner.outbox import switch
 from lnm_runner.runbook.meter import Meter
 from lnm_runner.runbook.stage import Context, Done
 from lnm_runner.validation.equations import FAILS
@@ -72,8 +73,12 @@ def run_apply_21_101(context: Context) -> Done:
 
 
 def check_backfill_21_102(context: Context) -> Sequence[str]:
-    """Counts, tries a sample, and forecasts."""
+    """Counts, tries a sample, and forecasts.
+
+    Raises: StageError while events may be published: nothing of it is validated yet.
+    """
     require(context, BACKFILL)
+    require_silent(context)
     return planned(backfill.run(replace(context.options, execute=False)))
 
 
@@ -134,13 +139,18 @@ def run_validate(context: Context) -> Done:
 
 
 def check_rollback_21_102(context: Context) -> Sequence[str]:
-    """What it would take back; and whether it is known what it has to lead back to."""
+    """What it would take back; and whether it is known what it has to lead back to.
+
+    Raises: StageError while events may be published that it would remove.
+    """
     require(context, f"rollback {BACKFILL}", FINGERPRINT)
     before = recall(context)
     try:
         found = planned(rollback.run(replace(context.options, delivery=BACKFILL, execute=False)))
     except PublishedError as err:  # `run` is refused, too, and its line in the journal says so
         found = [f"it will be refused: {err.message}"]
+    else:
+        require_silent(context)
     return [*found, f"afterwards the product's collections must have the fingerprint {before.sha256} again"]
 
 
@@ -164,6 +174,18 @@ def run_rollback_21_102(context: Context) -> Done:
     if after.sha256 != before.sha256:
         raise differs(fingerprints.differences(before, after))
     return Done([*result.lines, f"everything is as it was before the backfill: fingerprint {after.sha256}"], evidence)
+
+
+def require_silent(context: Context) -> None:
+    """Refuses while the outbox is switched on: a publisher could tell of what is half made, or about to be removed.
+
+    Raises: StageError.
+    """
+    if switch.is_on(context.server.database):
+        raise StageError(
+            "the outbox is switched on: what is not validated could be published, or what is about to be removed",
+            hint=f"first: {context.options.command('outbox', 'disable', '--execute')}",
+        )
 
 
 def differs(found: Iterable[str]) -> PlanError:
