@@ -71,7 +71,8 @@ class TestTold:
     def test_every_command_that_was_told_is_one_that_the_program_knows(self, rehearsed: Rehearsed) -> None:
         said = "\n".join(part for answer in rehearsed.killed.answers for part in (answer.stdout, answer.stderr))
         commands = set(re.findall(r"(?:next[a-z, ]*|back|name|begin|first): (lnm [^;,\n]+)", said))
-        assert {"lnm runbook", "lnm outbox"} <= {" ".join(command.split()[:2]) for command in commands}
+        wanted = {"lnm runbook"} if IS_EXHAUSTIVE else {"lnm runbook", "lnm outbox"}  # the latter by a call that is killed there
+        assert wanted <= {" ".join(command.split()[:2]) for command in commands}
         for command in commands:
             cli.parser().parse_args(shlex.split(command.rstrip("."))[1:])
 
