@@ -267,6 +267,7 @@ ROLES = (
         (
             Privilege(("setUserWriteBlockMode",), "has the server refuse the writes of users, and take them again", cluster=True),
             Privilege(("serverStatus",), "sees whether it does", cluster=True),
+            Privilege(("find",), "sees that no runner is at work behind the freeze that it would lift", (LEASE,)),
             Privilege(
                 ("find", "insert", "update", "remove"),
                 "writes down who freezes and why; makes the write that must be refused, and takes it away where it was not",
