@@ -390,6 +390,7 @@ def test_a_hook_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Pa
         (str, InputError, "no executable file"),
         (lambda folder: script(folder, "true", 0o644), InputError, "no executable file"),
         (lambda folder: script(folder, "true", 0o757), InputError, "others could have written it"),
+        (lambda folder: script(folder, "true", folder.chmod(0o777) or 0o755), InputError, "others could have written it"),
     ],
 )
 def test_a_hook_that_is_not_to_be_run_is_refused_before_the_switch_is_set(
