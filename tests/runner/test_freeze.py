@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lnm_runner import freeze, mongo, probe
+from lnm_runner import freeze, lease, mongo, probe
 from lnm_runner.commands import doctor
 from lnm_runner.driver_errors import USER_WRITES_BLOCKED
-from lnm_runner.errors import CredentialsError, PrivilegeError, RetryableError, StageError, TopologyError
+from lnm_runner.errors import CredentialsError, LockedError, PrivilegeError, RetryableError, StageError, TopologyError
 from lnm_runner.kit import Trust, open_kit
 from lnm_runner.options import Options
 from lnm_runner.runbook import flow
@@ -181,6 +181,16 @@ def test_after_a_kill_at_any_step_it_is_told_and_the_same_command_goes_on(
     assert window.is_open
 
 
+def test_nobody_lifts_the_freeze_behind_which_a_runner_is_at_work(window: Window) -> None:
+    """The same kit on another machine has the same plan, and a journal in which nothing was begun."""
+    window.freeze()
+    with lease.held(window.site.database, "backfill", lasts_s=30), pytest.raises(LockedError, match="«backfill»"):
+        window.unfreeze()
+    assert not window.takes_writes
+    window.unfreeze()
+    assert window.is_open
+
+
 def test_a_block_that_does_not_hold_is_found_by_a_write_and_is_an_error(window: Window) -> None:
     code, said = window.disturbed("freeze", 5, "lift")
 
@@ -302,6 +312,7 @@ def test_each_privilege_of_the_freezers_role_is_needed_and_asked_for(window: Win
 def steps(client: MongoClient[dict[str, Any]], settings: Any) -> None:
     """What freezing is made of."""
     client.admin.command("serverStatus")
+    settings.database["lnm_lease"].find_one()
     settings.find_one({"_id": "ingest"})
     settings.update_one({"_id": "probe"}, {"$set": {"nonce": 1}}, upsert=True)
     settings.delete_one({"_id": "probe"})

@@ -52,12 +52,12 @@ def publish(server: Server, options: Options) -> Told:
             while True:
                 done = told.written
                 for name in OUTBOXES:
-                    drain(held, sink, name, told)
+                    drain(server, options, held, sink, name, told)
                 if told.written == done:
                     if not options.runbook.follows:
                         return told
                     time.sleep(LOOK_EVERY_S)
-                    require_on(server.database)
+                    require_open(server, options)
 
 
 def require(server: Server, options: Options) -> None:
@@ -66,16 +66,16 @@ def require(server: Server, options: Options) -> None:
     Raises: StageError, PrivilegeError.
     """
     privileges.require(server, PRIVILEGES)
-    switch.require_settled(server, options)
-    require_on(server.database)
+    require_open(server, options)
 
 
-def require_on(database: Database) -> None:
-    """Refuses while the switch is off.
+def require_open(server: Server, options: Options) -> None:
+    """Refuses while the switch is off, or a run of the backfill or of its rollback is half-way.
 
     Raises: StageError.
     """
-    if not switch.is_on(database):
+    switch.require_settled(server, options)
+    if not switch.is_on(server.database):
         raise StageError(
             "the outbox is switched off: nothing is published", hint="lnm runbook status says what comes before enable-outbox"
         )
@@ -90,14 +90,14 @@ def mark_known(database: Database, sink: Sink) -> int:
     return sum(mark(database, name, wanted) for name in OUTBOXES) if sink.known else 0
 
 
-def drain(held: Lease, sink: Sink, collection: str, told: Told) -> None:
+def drain(server: Server, options: Options, held: Lease, sink: Sink, collection: str, told: Told) -> None:
     """Publishes what waits in one outbox now, batch by batch.
 
-    Raises: StageError once it is switched off; LeaseLostError, InputError, PyMongoError.
+    Raises: StageError once it is switched off, or a backfill or its rollback has begun; LeaseLostError, InputError, PyMongoError.
     """
     database = held.database
     for ids in in_batches(database, collection):
-        require_on(database)
+        require_open(server, options)
         held.check()
         rows = {row["_id"]: row for row in database[collection].find({**PENDING, "_id": {"$in": ids}})}
         lines: dict[Any, bytes] = {}

@@ -55,6 +55,8 @@ MAY_BE_SKIPPED: Final = frozenset({"freeze", "enable-outbox", "unfreeze", "watch
 SHORTEST_REASON: Final = 10
 """Characters of a reason, less those at its ends that are blank."""
 
+UNENDED: Final = frozenset({STARTED, INTERRUPTED, FAILED})
+"""Begun, and not come to an end: a way back that stands so may have left the database between two states."""
 TAKES_BACK: Final[Mapping[str, tuple[str, ...]]] = {
     "rollback-21-102": ("backfill-21-102", "validate", "enable-outbox"),
     "restore": ("apply-21-101", "backfill-21-102", "validate", "enable-outbox"),
@@ -177,6 +179,16 @@ def state_of(stage: str, entries: Sequence[Entry]) -> str:
             return OPEN
         lifted = lifted or LIFTS.get((entry.stage, entry.state)) == stage
     return OPEN
+
+
+def half_way_back(entries: Sequence[Entry]) -> str:
+    """A way back that was begun and not ended; what a restore has put back is not half-way. Empty where there is none."""
+    for entry in reversed(entries):
+        if (entry.stage, entry.state) == ("restore", DONE):
+            return ""
+        if entry.stage in TAKES_BACK and state_of(entry.stage, entries) in UNENDED:
+            return entry.stage
+    return ""
 
 
 def may_follow(stage: str, before: str, state: str) -> bool:

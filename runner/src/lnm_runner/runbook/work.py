@@ -8,6 +8,7 @@ back, which must be the same (decisions §5).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -93,7 +94,9 @@ def run_backfill_21_102(context: Context) -> Done:
     meter.read()
     said = result.data
     outputs, failed = said["outputs"], said["errors"]["count"]
-    context.sample({"errors": failed, "lagMs": meter.max_lag_ms})
+    whole = Meter()  # also what an attempt has measured that was killed
+    whole.take(runlog.of_run(folder, said["run"]))
+    context.sample({"errors": failed, "lagMs": whole.max_lag_ms})
     require_clean(context, result, f"{failed} documents could not be backfilled, {said['touched']} were touched by others")
     evidence = {
         "migration": migrations.chosen(context.kit, BACKFILL)[0].id,
@@ -108,9 +111,9 @@ def run_backfill_21_102(context: Context) -> Done:
         "errors": failed,
         "late": said["late"],
         "touched": said["touched"],
-        "maxLagMs": meter.max_lag_ms,
-        "lagSamples": len(meter.lags),
-        "pauses": meter.pauses,
+        "maxLagMs": whole.max_lag_ms,
+        "lagSamples": len(whole.lags),
+        "pauses": whole.pauses,
     }
     return Done(result.lines, evidence)
 
@@ -181,9 +184,9 @@ def require_silent(context: Context) -> None:
 
     Raises: StageError.
     """
-    if switch.is_on(context.server.database):
+    if not switch.is_silent(context.server.database):
         raise StageError(
-            "the outbox is switched on: what is not validated could be published, or what is about to be removed",
+            "the outbox is switched on, or its hook has not ended: what is not validated could be published, or what is about to be removed",
             hint=f"first: {context.options.command('outbox', 'disable', '--execute')}",
         )
 
@@ -246,8 +249,11 @@ def keep(context: Context, found: Fingerprint) -> None:
     """
     part = context.folder / f"{KEPT}.part"
     with told(KEPT):
-        part.write_bytes(chain.rendered(found.as_json()))
-        part.chmod(0o600)
+        with part.open("wb") as out:
+            part.chmod(0o600)
+            out.write(chain.rendered(found.as_json()))
+            out.flush()
+            os.fsync(out.fileno())  # it must be there where the journal says that the stage is done
         part.replace(context.folder / KEPT)
 
 
