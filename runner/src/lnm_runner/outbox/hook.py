@@ -44,7 +44,7 @@ def named(options: Options) -> Path | None:
     if found.st_uid not in {0, os.geteuid()} or found.st_mode & stat.S_IWOTH or is_replaceable(path):
         raise InputError(
             f"{VARIABLE}: {path}: others could have written it",
-            hint="let it belong to you or to root, and take the right to write away from the others (chmod o-w), also to its folders",
+            hint="let it belong to you or to root, and nobody else write it or its folders: chmod o-w",
         )
     return path
 
