@@ -91,6 +91,26 @@ def test_it_is_refused_while_publishers_are_switched_on(saved: Saver) -> None:
         assert "lnm outbox disable --execute" in caught.value.hint
 
 
+def test_a_backup_is_not_restored_on_the_proof_of_an_earlier_one(saved: Saver) -> None:
+    """Another window: its freeze wants a new backup, and the journal knows the proof of the old one."""
+    saved.stage("prove_backup")
+    saved.place.rename(saved.place.with_name("first"))
+    saved.database["things"].insert_one({"_id": 10})
+    saved.stage("backup")
+    with frozen(saved.database), pytest.raises(StageError, match="was never proved"):
+        saved.stage("restore")
+    saved.stage("prove_backup")
+    with frozen(saved.database):
+        saved.stage("restore")
+
+
+def test_what_a_restore_has_left_half_way_is_not_backed_up(saved: Saver) -> None:
+    saved.database["lnm_restoring_0"].insert_one({})
+    saved.place.rename(saved.place.with_name("first"))
+    with pytest.raises(StageError, match="begun here and not ended: lnm_restoring_0"):
+        saved.check("backup")
+
+
 def test_through_a_router_it_is_refused_with_the_command_that_does_it(saved: Saver) -> None:
     with saved.context() as context:
         routed = replace(context, server=replace(context.server, topology=Topology.ROUTER))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from lnm_runner import freeze, lease, mongo, probe
-from lnm_runner.commands import doctor
+from lnm_runner.commands import doctor, runbook
 from lnm_runner.driver_errors import USER_WRITES_BLOCKED
 from lnm_runner.errors import CredentialsError, LockedError, PrivilegeError, RetryableError, StageError, TopologyError
 from lnm_runner.kit import Trust, open_kit
@@ -25,11 +25,13 @@ from pymongo.errors import OperationFailure
 
 from tests.conftest import ROOT, WHEEL
 from tests.runner import mongod, roles, router
+from tests.runner.backfills import RAW_KEYS
 from tests.runner.fixtures import Site, fresh_site
 from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
 from tests.runner.outboxes import Boxes
 from tests.runner.test_roles import TABLE, restricted
+from tests.runner.test_runbook_stages import CAPTAIN, OF_THE_CLUSTER
 
 pytestmark = pytest.mark.mongod
 
@@ -333,6 +335,30 @@ def test_the_stages_name_their_plan_and_leave_evidence(window: Window, kit: Kit,
         assert flow.check_unfreeze(context)[0] == "the cluster is frozen by this runbook"
         assert flow.run_unfreeze(context).evidence == {"marker": True, "mode": "open"}
     assert window.is_open
+
+
+def test_a_freeze_that_somebody_has_lifted_by_hand_is_done_no_more(window: Window, kit: Kit, tmp_path: Path) -> None:
+    """The runbook's own hints name the command that lifts it; the journal must not hold a window frozen that takes writes."""
+    of_cluster = ({"role": name, "db": "admin"} for name in (*OF_THE_CLUSTER, "lnmFreeze"))
+    window.site.give("captain", *CAPTAIN, *of_cluster)
+    window.site.database["advisory_raw"].create_index(RAW_KEYS, unique=True)
+    variables = window.variables("captain", CONCELIER_PROBE_URI=window.site.uri("product"), LNM_BACKUP_TOOL="lnm")
+    environment = {**variables, "LNM_TRUSTED_KEY": str(kit.key), "LNM_STATE_DIR": str(tmp_path / "state")}
+
+    def call(stage: str) -> str:
+        options = Options(kit=kit.folder, execute=True, subcommand=stage, environment=environment)
+        return " ".join(runbook.run(options).lines)
+
+    call("preflight")
+    call("freeze")
+    window.block(is_on=False)
+    with pytest.raises(StageError, match=r"backup comes after what is not done: freeze \(over\)"):
+        call("backup")
+    assert "freeze: done after" in call("freeze")
+    assert not window.takes_writes
+    assert "backup: done after" in call("backup")
+    assert "nothing was done" in call("freeze")
+    assert "unfreeze: done after" in call("unfreeze")
 
 
 def test_a_publisher_that_a_freeze_binds_writes_no_event(window: Window, tmp_path: Path) -> None:

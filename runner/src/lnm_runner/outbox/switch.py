@@ -1,7 +1,8 @@
 """The switch of the outbox: the document `outbox` of `lnm_settings`, `{_id, enabled, plan, hook, by, at}`.
 
 The reference publisher obeys it; a site's own is switched by its hook. `hook` is `pending` while that runs, so that one which was
-killed or failed half-way is run again; then `ran`, or `none` where there is no hook. Switching to what it is already changes nothing.
+killed or has failed half-way is run again; then `ran`, or `none` where there is no hook. Switching to what it is already changes
+nothing.
 """
 
 from __future__ import annotations

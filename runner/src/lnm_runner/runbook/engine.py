@@ -101,6 +101,9 @@ def looked(call: Call, stage: Stage, entries: Sequence[Entry]) -> Mapping[str, S
     call.told.extend(filter(None, [backwards(entries[-1].at if entries else "")]))
     call.told.extend(site.leftover(call.server, now))
     site.require_environment(call.server, call.options)
+    if stage.name != "unfreeze" and site.lifted_by_hand(call.server, now):
+        call.told.append("by this journal the cluster is frozen, and it takes writes: somebody has lifted the block")
+        now = {**now, "freeze": replace(now["freeze"], state=journal.LIFTED)}
     if not order.is_over(stage, now, call.options):
         order.require(stage, now, entries, call.options)
     return now

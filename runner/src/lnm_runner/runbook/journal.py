@@ -44,7 +44,7 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     REFUSED: frozenset({STARTED}),  # what was in the way may be gone
     SKIPPED: frozenset({STARTED}),  # the operator thinks better of it
     LIFTED: frozenset({STARTED, SKIPPED}),  # another window begins
-    DONE: frozenset(),  # a stage that is done is not done again; those of REPEATABLE are
+    DONE: frozenset(),  # a stage that is done is not done again; those of REPEATABLE are, and a freeze that somebody has lifted
     ABSENT: frozenset(),  # no stage of this kit
 }
 """`{how a stage stands: what its next line may say}`."""
@@ -193,7 +193,7 @@ def half_way_back(entries: Sequence[Entry]) -> str:
 
 def may_follow(stage: str, before: str, state: str) -> bool:
     """Whether a stage that stands so may have such a line."""
-    return state in TRANSITIONS[before] or (before == DONE and state == STARTED and stage in REPEATABLE)
+    return state in TRANSITIONS[before] or (before == DONE and state == STARTED and stage in {*REPEATABLE, "freeze"})
 
 
 def is_right(value: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from lnm_runner import fingerprint, freeze, lease, mongo, privileges
 from lnm_runner.backup import checking, compression, dump, layout, manifest, mongodump, prove, reading
 from lnm_runner.backup.layout import Place
 from lnm_runner.backup.manifest import Manifest
-from lnm_runner.backup.restore import Restore
+from lnm_runner.backup.restore import BESIDE, Restore
 from lnm_runner.errors import LockedError, RetryableError, StageError
 from lnm_runner.fingerprint import Fingerprint
 from lnm_runner.lease import COLLECTION as LEASE
@@ -31,6 +31,7 @@ from lnm_runner.target import target
 BACKUP, RESTORE = "runbook backup", "runbook restore"
 """What the stages are called in the table of roles, and in the lease."""
 NAME: Final = "backup"
+PROOF: Final = "prove-backup"
 OPEN: Final = 1  # serverStatus, repl.userWriteBlockMode; higher ones are blocked
 ROOM: Final = {"none": 1.02, "gzip": 0.6, "zstd": 0.6}
 """So many times the bytes of its documents must be free for a backup; advisories take 0.2 to 0.25 with gzip and zstd."""
@@ -52,6 +53,12 @@ def check_backup(context: Context) -> Sequence[str]:
     entries = fingerprint.listed(context.server.database)
     for name in entries:
         layout.stem(name)
+    if half := [name for name in entries if name.startswith(BESIDE)]:
+        raise StageError(
+            f"a restore was begun here and not ended: {', '.join(half[:MOST_TOLD])}; half of it is no state to go back to",
+            hint="end it, with the journal and the backup that it was begun with: "
+            f"{context.options.command('runbook', 'restore', '--execute')}; or look at these, and drop them",
+        )
     if (place / layout.MANIFEST).exists():
         made = existing(context)
         return [
@@ -243,7 +250,7 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
     if unfrozen(context.server):
         raise StageError(
             "the database is not frozen: what users write while it is restored would be lost, or break it",
-            hint=f"{hint}first: lnm runbook freeze --execute",
+            hint=f"{hint}first: {context.options.command('runbook', 'freeze', '--reason', 'WHY', '--execute')}",
         )
     if since := open_since(context, made):
         said = f": {'; '.join(lost[:MOST_TOLD])}" if lost else ""
@@ -252,9 +259,15 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
             hint=f"{hint}look what was written since, and save it first",
             facts={"differing": list(lost)},
         )
+    if context.done.get(PROOF, {}).get("fingerprint", made.fingerprint) != made.fingerprint:
+        raise StageError(
+            f"the backup of {made.value['at']} was never proved: the proof of this journal is about another one",
+            hint=f"{hint}first: {context.options.command('runbook', PROOF, '--execute')}",
+        )
     if not switch.is_silent(context.server.database):
         raise StageError(
-            "the outbox is switched on, or its hook has not ended, and a publisher of the site's own would publish what is backfilled next at once",
+            "the outbox is switched on, or its hook has not ended: a publisher of the site's own would go on, and publish at "
+            "once what is backfilled next",
             hint=f"{hint}first: {context.options.command('outbox', 'disable', '--execute')}",
         )
     if not is_same_place(context, made):

@@ -52,6 +52,11 @@ def leftover(server: Server, standing: Mapping[str, Standing]) -> Iterator[str]:
         yield found
 
 
+def lifted_by_hand(server: Server, standing: Mapping[str, Standing]) -> bool:
+    """Whether the cluster takes writes, as far as that is seen, although this journal holds it frozen."""
+    return standing.get("freeze", NOT_BEGUN).state == journal.DONE and freeze.look(server).is_blocked is False
+
+
 def require_open(server: Server, stage: str, again: str) -> None:
     """Refuses to leave the unfreeze out while the cluster is frozen, as far as that is seen: nobody would lift it then.
 

@@ -186,7 +186,8 @@ def require_silent(context: Context) -> None:
     """
     if not switch.is_silent(context.server.database):
         raise StageError(
-            "the outbox is switched on, or its hook has not ended: what is not validated could be published, or what is about to be removed",
+            "the outbox is switched on, or its hook has not ended: what is not validated could be published, or what is about to "
+            "be removed",
             hint=f"first: {context.options.command('outbox', 'disable', '--execute')}",
         )
 
