@@ -400,7 +400,7 @@ def test_a_clock_of_this_host_that_is_set_back_makes_no_evidence_younger(bridge:
             return cls(2020, 1, 1, tzinfo=tz)
 
     with calls.opened(bridge.options("preflight")) as call:
-        monkeypatch.setattr(rehearsed.dt, "datetime", SetBack)
+        monkeypatch.setattr(dt, "datetime", SetBack)
         found = rehearsed.latest(call)
         monkeypatch.undo()
     assert dt.timedelta(0) <= found - there < dt.timedelta(minutes=1)
