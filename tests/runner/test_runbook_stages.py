@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lnm_runner import cli, lease
+from lnm_runner import cli, lease, mongo
 from lnm_runner.commands import Result, runbook
 from lnm_runner.errors import (
     EvidenceError,
@@ -28,7 +29,8 @@ from lnm_runner.errors import (
     StateError,
 )
 from lnm_runner.options import Options, Runbook
-from lnm_runner.runbook import journal, stages
+from lnm_runner.runbook import call as calls
+from lnm_runner.runbook import journal, rehearsed, stages
 from lnm_runner.runbook.journal import Entry
 
 from tests.conftest import WHEEL
@@ -377,9 +379,28 @@ def test_an_unfreeze_is_not_skipped_before_its_turn_or_while_the_cluster_is_froz
     assert "is frozen, and would stay so" in bridge.refused("unfreeze", StageError, skip=True, reason=nobody).message
     bridge.site.database["lnm_settings"].delete_one({"_id": "ingest"})
     assert bridge.call("unfreeze", skip=True, reason=nobody).data["state"] == "skipped"
+    bridge.call("watch", skip=True, reason="nothing is to be seen here")
+    told = bridge.call("evidence", execute=False).lines
+    assert "production would refuse this: restore: was never done, or was taken back and not done again, wanted done" in told
 
 
 def test_what_somebody_writes_commands_no_terminal_and_is_seen(bridge: Bridge) -> None:
     """X5."""
     for text in ("nobody\x1b[2K writes here", "nobody \u202eereh setirw", "\u200b" * 12, "as MONGODB://ada:secret@db/ says"):
         bridge.refused("begin", InputError, reason=text)
+
+
+def test_a_clock_of_this_host_that_is_set_back_makes_no_evidence_younger(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T5."""
+    there = mongo.now(bridge.site.database)
+
+    class SetBack(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> SetBack:
+            return cls(2020, 1, 1, tzinfo=tz)
+
+    with calls.opened(bridge.options("preflight")) as call:
+        monkeypatch.setattr(dt, "datetime", SetBack)
+        found = rehearsed.latest(call)
+        monkeypatch.undo()
+    assert dt.timedelta(0) <= found - there < dt.timedelta(minutes=1)

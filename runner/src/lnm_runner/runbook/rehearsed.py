@@ -7,7 +7,7 @@ from typing import Final
 
 from pymongo.errors import OperationFailure
 
-from lnm_runner import chain
+from lnm_runner import chain, mongo
 from lnm_runner.backfill.inventory import RAW
 from lnm_runner.driver_errors import UNAUTHORIZED
 from lnm_runner.errors import EvidenceError, RunnerError
@@ -30,7 +30,12 @@ def require(call: Call, stage: Stage | None = None) -> Rehearsal | None:
     """
     if not call.is_production or (stage is not None and (stage.window == 0 or stage.name in WAYS_OUT)):
         return None
-    return judged(call, dt.datetime.now(dt.UTC))
+    return judged(call, latest(call))
+
+
+def latest(call: Call) -> dt.datetime:
+    """The later of this host's time and the server's: evidence that one of them finds too old is too old (attack T5)."""
+    return max(dt.datetime.now(dt.UTC), mongo.now(call.server.database))
 
 
 def at_the_time(call: Call, begun: Entry) -> Rehearsal | None:
@@ -93,6 +98,6 @@ def accepted(call: Call) -> str:
     if not call.is_production:
         return ""
     try:
-        return judged(call, dt.datetime.now(dt.UTC)).sha256.removeprefix("sha256:")
+        return judged(call, latest(call)).sha256.removeprefix("sha256:")
     except RunnerError:
         return ""
