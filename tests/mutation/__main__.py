@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.mutation import explained
-from tests.mutation.results import Mutant, Survivor, survivors, tried
+from tests.mutation.results import Mutant, Survivor, forget_survivors, survivors, tried
 from tests.mutation.subjects import SUBJECTS, Subject
 from tests.mutation.work import lay_out
 
@@ -27,13 +27,14 @@ NICE = 10
 
 
 def run(folder: Path, subject: Subject, parts: list[str]) -> None:
-    """mutmut over some parts, or all.
+    """mutmut over some parts, whole, or over all that no test has noticed so far: a test may be there now that does.
 
     Raises: CalledProcessError where the tests fail without any mutant.
     """
     wanted = [f"{function}__mutmut_*" for function, part in subject.part_of().items() if part in parts]
     lay_out(folder, subject)
-    command = ["nice", "-n", str(NICE), "mutmut", "run", "--max-children", str(os.cpu_count() or 1), *wanted]
+    forget_survivors(folder, subject)
+    command = ["nice", "-n", str(NICE), "mutmut", "run", "--max-children", str(len(os.sched_getaffinity(0))), *wanted]
     subprocess.run(command, cwd=folder, check=True)
 
 

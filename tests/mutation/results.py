@@ -63,6 +63,22 @@ def tried(folder: Path, subject: Subject) -> list[Mutant]:
     return found
 
 
+def forget_survivors(folder: Path, subject: Subject) -> None:
+    """Lets mutmut try the survivors again, which it passes over where it has a result."""
+    from mutmut.mutation.data import SourceFileMutationData  # noqa: PLC0415 - as above
+    from mutmut.stats import status_by_exit_code  # noqa: PLC0415 - as above
+
+    with contextlib.chdir(folder):
+        for place in subject.sources:
+            data = SourceFileMutationData(path=place)
+            data.load()
+            results = data.exit_code_by_key
+            survived = [name for name, code in results.items() if status_by_exit_code[code] not in KILLED]
+            if survived:
+                results.update(dict.fromkeys(survived))
+                data.save()
+
+
 def survivors(folder: Path, mutants: Sequence[Mutant]) -> list[Survivor]:
     """Those that survived; mutants that differ in the same way in two places of a function are one."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - as above

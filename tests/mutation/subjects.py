@@ -94,8 +94,12 @@ it would sit in mutmut's own process."""
 RUNNER_KIT = Subject(
     sources={f"src/lnm_runner/kit/{name}.py": RUNNER / f"lnm_runner/kit/{name}.py" for name in JUDGES},
     tests=(
-        *(f"tests/runner/test_{name}.py" for name in ("judgement", "policy", "offline", "opened", "trust_told")),
+        *(
+            f"tests/runner/test_{name}.py"
+            for name in ("judgement", "judgement_told", "policy", "policy_told", "offline", "opened", "trust_told")
+        ),
         "tests/keyless/test_kit_identity.py",
+        "tests/keyless/test_kit_identity_told.py",
     ),
     beside={
         "src/lnm_runner": RUNNER / "lnm_runner",
