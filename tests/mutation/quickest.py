@@ -1,6 +1,7 @@
-"""A plugin of pytest for mutmut's runs, where the first test that fails ends the run: those that noticed the mutants of the same
-function before come first, then the quickest; mutmut itself has no order.
+"""A plugin of pytest for mutmut's runs, where the first test that fails ends the run; mutmut itself has no order.
 
+First come the tests that noticed other mutants of the same function, then those that reach the fewest functions: they are about it.
+LNM_MUTANT_TESTS (a number) leaves a mutant no more than the first so many: a first look at thousands; what survives it is tried again.
 A run has a temporary folder of its own: pytest numbers its folders, and looks through those of all other runs each time.
 """
 
@@ -11,22 +12,26 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 STATS = Path("mutmut-stats.json")
-"""How long each test took without a mutant, in seconds; mutmut writes it into the folder in which pytest is run."""
+"""Which tests reach which function, and how long they took without a mutant; mutmut writes it where pytest is run."""
 NOTICED = Path("noticed")
 """A file a function, a line a mutant: the test that noticed it, the latest last."""
 
 
 @functools.cache
-def durations_s() -> Mapping[str, float]:
-    """Of each test. Read once, by the process that is forked for each mutant."""
-    found: Mapping[str, float] = json.loads(STATS.read_bytes())["duration_by_test"] if STATS.is_file() else {}
-    return found
+def weights() -> Mapping[str, tuple[int, float]]:
+    """`{test: (functions that it reaches, seconds)}`. Read once, by the process that is forked for each mutant."""
+    if not STATS.is_file():
+        return {}
+    stats = json.loads(STATS.read_bytes())
+    reached = Counter(test for tests in stats["tests_by_mangled_function_name"].values() for test in tests)
+    return {test: (reached[test], seconds) for test, seconds in stats["duration_by_test"].items()}
 
 
 def notes() -> Path | None:
@@ -35,22 +40,28 @@ def notes() -> Path | None:
     return NOTICED / function if is_mutant else None
 
 
+def ordered(tests: Sequence[str], file: Path) -> list[str]:
+    """The tests of a mutant as they are to be tried, those of one module together, whose fixtures they share."""
+    noticed = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    latest = [test for test in dict.fromkeys(reversed(noticed)) if test in tests]
+    others = sorted({*tests} - {*latest}, key=lambda test: (weights().get(test, (0, 0.0)), test))
+    some = [*latest, *others][: int(os.environ.get("LNM_MUTANT_TESTS", len(tests)))]
+    modules = list(dict.fromkeys(test.partition("::")[0] for test in some))
+    return [*some[:1], *sorted(some[1:], key=lambda test: modules.index(test.partition("::")[0]))]
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
-    """Gives the run its folder, and takes it away."""
+    """Chooses the tests before they are collected, gives the run its folder, and takes that away."""
+    weights()
+    file = notes()
+    if file is not None:
+        config.args = ordered(config.args, file)
     config.option.basetemp = folder = Path(tempfile.mkdtemp(prefix="lnm-mutant-"))
     try:
         return (yield)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts what is to be run."""
-    file, seconds = notes(), durations_s()
-    noticed = file.read_text(encoding="utf-8").splitlines() if file is not None and file.is_file() else []
-    latest = {test: -number for number, test in enumerate(noticed)}
-    items.sort(key=lambda item: (latest.get(item.nodeid, 1), seconds.get(item.nodeid, 0)))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
