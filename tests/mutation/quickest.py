@@ -1,6 +1,7 @@
 """A plugin of pytest for mutmut's runs, where the first test that fails ends the run; mutmut itself has no order.
 
-First come the tests that noticed other mutants of the same function, then those that reach the fewest functions: they are about it.
+First come the tests that noticed other mutants of the same function, then those that noticed most in others, then those that reach
+the fewest functions: they are about it.
 LNM_MUTANT_TESTS (a number) leaves a mutant no more than the first so many: a first look at thousands; what survives it is tried again.
 A run has a temporary folder of its own: pytest numbers its folders, and looks through those of all other runs each time.
 """
@@ -20,8 +21,8 @@ import pytest
 
 STATS = Path("mutmut-stats.json")
 """Which tests reach which function, and how long they took without a mutant; mutmut writes it where pytest is run."""
-NOTICED = Path("noticed")
-"""A file a function, a line a mutant: the test that noticed it, the latest last."""
+NOTICED = Path("noticed.txt")
+"""A line a mutant: its function, and the test that noticed it; the latest last."""
 
 
 @functools.cache
@@ -34,18 +35,22 @@ def weights() -> Mapping[str, tuple[int, float]]:
     return {test: (reached[test], seconds) for test, seconds in stats["duration_by_test"].items()}
 
 
-def notes() -> Path | None:
-    """Where it stands which tests noticed the mutants of this run's function; None where there is no mutant."""
+def broken() -> str:
+    """The function that is broken in this run; empty where none is."""
     function, is_mutant, _ = os.environ.get("MUTANT_UNDER_TEST", "").partition("__mutmut_")
-    return NOTICED / function if is_mutant else None
+    return function if is_mutant else ""
 
 
-def ordered(tests: Sequence[str], file: Path) -> list[str]:
+def ordered(tests: Sequence[str], function: str) -> list[str]:
     """The tests of a mutant as they are to be tried, those of one module together, whose fixtures they share."""
-    noticed = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    latest = [test for test in dict.fromkeys(reversed(noticed)) if test in tests]
-    others = sorted({*tests} - {*latest}, key=lambda test: (weights().get(test, (0, 0.0)), test))
-    some = [*latest, *others][: int(os.environ.get("LNM_MUTANT_TESTS", len(tests)))]
+    lines = NOTICED.read_text(encoding="utf-8").splitlines() if NOTICED.is_file() else []
+    noticed = [(where, test) for where, _, test in (line.partition(" ") for line in lines)]
+    own = [test for where, test in reversed(noticed) if where == function]
+    often = [test for test, _ in Counter(test for _, test in noticed).most_common()]
+    about = sorted(tests, key=lambda test: (weights().get(test, (0, 0.0)), test))
+    known = {*tests}
+    some = [test for test in dict.fromkeys([*own, *often, *about]) if test in known]
+    some = some[: int(os.environ.get("LNM_MUTANT_TESTS", len(some)))]
     modules = list(dict.fromkeys(test.partition("::")[0] for test in some))
     return [*some[:1], *sorted(some[1:], key=lambda test: modules.index(test.partition("::")[0]))]
 
@@ -54,9 +59,9 @@ def ordered(tests: Sequence[str], file: Path) -> list[str]:
 def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
     """Chooses the tests before they are collected, gives the run its folder, and takes that away."""
     weights()
-    file = notes()
-    if file is not None:
-        config.args = ordered(config.args, file)
+    function = broken()
+    if function:
+        config.args = ordered(config.args, function)
     config.option.basetemp = folder = Path(tempfile.mkdtemp(prefix="lnm-mutant-"))
     try:
         return (yield)
@@ -66,8 +71,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Writes down who noticed."""
-    file = notes()
-    if report.failed and file is not None:
-        file.parent.mkdir(exist_ok=True)
-        with file.open("a", encoding="utf-8") as lines:
-            lines.write(f"{report.nodeid}\n")
+    function = broken()
+    if report.failed and function:
+        with NOTICED.open("a", encoding="utf-8") as lines:
+            lines.write(f"{function} {report.nodeid}\n")
