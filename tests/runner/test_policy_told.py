@@ -48,6 +48,7 @@ signer = [
     {},
     {name = "", role = "x", fingerprint = 7, public-key = 8, valid-from = 1, valid-until = 2, more = 1},
     {identity = 1, issuer = ""},
+    {issuer = "x"},
 ]
 [threshold]
 signatures = 101
@@ -97,6 +98,9 @@ signer[3].name: is missing, wanted printable text of at most 100 characters
 signer[3].role: is missing, wanted one of builder, security, storage, rehearsal
 signer[3].identity: is 1, wanted the text in the certificate, whole
 signer[3].issuer: is "", wanted the URL of who vouches for the identity
+signer[4].name: is missing, wanted printable text of at most 100 characters
+signer[4].role: is missing, wanted one of builder, security, storage, rehearsal
+signer[4].identity: is missing, wanted the text in the certificate, whole
 trusted-root.file: is "/x", wanted the name of a file beside the policy
 trusted-root.sha256: is "A", wanted 64 hex digits
 trusted-root.extra: is not known here
@@ -139,6 +143,25 @@ def test_every_member_of_another_form_is_told() -> None:
     assert defects(WRONG) == IS_WRONG.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("member", "defect"),
+    [
+        ("Extra_1-b = 1", "Extra_1-b: is not known here"),
+        ('"a b" = 1', '"a b": is not known here'),
+        ("root = {threshold = 1, key = []}", "root.key: is [], wanted one or more [[root.key]]"),
+        ("root = {threshold = 1, key = {a = 1}}", "root.key: is {'a': 1}, wanted one or more [[root.key]]"),
+    ],
+)
+def test_a_member_that_is_wrong_is_told_with_its_path(member: str, defect: str) -> None:
+    assert defects(member.encode() + b"\n" + text(BUILDER)) == [defect]
+
+
+def test_the_dots_of_the_schema_are_dots() -> None:
+    schema = "stellaops-lnm-trust-policy/1"
+
+    assert defects(text(BUILDER, schema=schema)) == [f'schema: is "{schema}", wanted stellaops.lnm.trust-policy/1']
+
+
 WORKFLOW = identified("me", "https://a.example")
 BACKWARDS = STORAGE + "valid-from = 2027-01-02\nvalid-until = 2027-01-01\n"
 
@@ -165,6 +188,13 @@ CONTRADICTIONS = {
             "threshold.signatures: is 6, and the policy has 5 such signers",
             "threshold.security: is 4, and the policy has 3 such signers",
             "trusted-root: is missing, and a signer has an identity",
+        ],
+    ),
+    "both": (
+        text(BUILDER, BACKWARDS, "[root]\nthreshold = 1\n", root_key("A", MAIN), root_key("A", EDDY)),
+        [
+            'signer: "Storage team" is valid from 2027-01-02, which is after 2027-01-01',
+            'root.key: the name "A" stands there twice',
         ],
     ),
     "no_builder": (text(SECURITY), ["signer: none is a builder with a fingerprint, and such a one signs every kit"]),
