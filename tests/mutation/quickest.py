@@ -11,8 +11,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import resource
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,6 +57,14 @@ def ordered(tests: Sequence[str], function: str) -> list[str]:
     return [*some[:1], *sorted(some[1:], key=lambda test: modules.index(test.partition("::")[0]))]
 
 
+def limit_time(tests: Sequence[str]) -> None:
+    """Ends a mutant that runs for ever by SIGXCPU, which mutmut calls a timeout; its own limit is for all tests of a function."""
+    wanted_s = 5 + 5 * sum(weights()[test][1] for test in tests if test in weights())
+    _, most_s = resource.getrlimit(resource.RLIMIT_CPU)
+    if most_s != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_CPU, (min(int(time.process_time() + wanted_s), most_s), most_s))
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
     """Chooses the tests before they are collected, gives the run its folder, and takes that away."""
@@ -62,6 +72,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
     function = broken()
     if function:
         config.args = ordered(config.args, function)
+        limit_time(config.args)
     config.option.basetemp = folder = Path(tempfile.mkdtemp(prefix="lnm-mutant-"))
     try:
         return (yield)
