@@ -1,7 +1,7 @@
 """A plugin of pytest for mutmut's runs, where the first test that fails ends the run; mutmut itself has no order.
 
-First come the tests that noticed other mutants of the same function, then those that noticed most in others, then those that reach
-the fewest functions: they are about it.
+First come the tests that noticed other mutants of the same function, then those that reach the fewest functions, for they are about
+it, and a few that noticed most in others.
 LNM_MUTANT_TESTS (a number) leaves a mutant no more than the first so many: a first look at thousands; what survives it is tried again.
 A run has a temporary folder of its own: pytest numbers its folders, and looks through those of all other runs each time.
 """
@@ -24,7 +24,7 @@ import pytest
 STATS = Path("mutmut-stats.json")
 """Which tests reach which function, and how long they took without a mutant; mutmut writes it where pytest is run."""
 NOTICED = Path("noticed.txt")
-"""A line a mutant: its function, and the test that noticed it; the latest last."""
+"""A line a mutant: its function, and the test that noticed it."""
 
 
 @functools.cache
@@ -37,6 +37,11 @@ def weights() -> Mapping[str, tuple[int, float]]:
     return {test: (reached[test], seconds) for test, seconds in stats["duration_by_test"].items()}
 
 
+def weight(test: str) -> tuple[int, float, str]:
+    """What a test is sorted by: how many functions it reaches, and its seconds."""
+    return (*weights().get(test, (0, 0.0)), test)
+
+
 def broken() -> str:
     """The function that is broken in this run; empty where none is."""
     function, is_mutant, _ = os.environ.get("MUTANT_UNDER_TEST", "").partition("__mutmut_")
@@ -47,11 +52,11 @@ def ordered(tests: Sequence[str], function: str) -> list[str]:
     """The tests of a mutant as they are to be tried, those of one module together, whose fixtures they share."""
     lines = NOTICED.read_text(encoding="utf-8").splitlines() if NOTICED.is_file() else []
     noticed = [(where, test) for where, _, test in (line.partition(" ") for line in lines)]
-    own = [test for where, test in reversed(noticed) if where == function]
-    often = [test for test, _ in Counter(test for _, test in noticed).most_common()]
-    about = sorted(tests, key=lambda test: (weights().get(test, (0, 0.0)), test))
     known = {*tests}
-    some = [test for test in dict.fromkeys([*own, *often, *about]) if test in known]
+    own = sorted({test for where, test in noticed if where == function and test in known}, key=lambda test: weight(test)[1])
+    about = sorted(known, key=weight)
+    often = [test for test, _ in Counter(test for _, test in noticed if test in known).most_common(5)]
+    some = list(dict.fromkeys([*own, *about[:10], *often, *about]))
     some = some[: int(os.environ.get("LNM_MUTANT_TESTS", len(some)))]
     modules = list(dict.fromkeys(test.partition("::")[0] for test in some))
     return [*some[:1], *sorted(some[1:], key=lambda test: modules.index(test.partition("::")[0]))]

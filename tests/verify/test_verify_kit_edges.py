@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,19 @@ def test_another_kind_of_key_is_told_with_its_size() -> None:
     assert refused(vk.read_spki, oid) == f"RSA{rule}{wanted}"
     assert refused(vk.read_spki, bytes(29) + oid) == f"RSA{rule}{wanted}"
     assert refused(vk.read_spki, bytes(30) + oid) == f"another kind of key{wanted}"
+
+
+def test_only_of_rsa_a_size_is_told() -> None:
+    """A key that says Ed448 in the place where RSA is said, in an SPKI as long as before."""
+    spki = base64.b64decode(b"".join(rsa_public(2048).splitlines()[1:-1]))
+    other = spki.replace(bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06032b65710504" + "00" * 4))
+
+    assert vk.rsa_bits(other) == 2048
+    assert vk.other_kind(spki).startswith("RSA of 2048 bits (")
+    assert vk.other_kind(other) == "Ed448"
+
+
+def test_the_reason_of_an_error_is_its_own_or_its_name() -> None:
+    assert vk.reason(OSError(2, "No such file or directory")) == "No such file or directory"
+    assert vk.reason(ValueError("a\nb")) == vk.shown("a\nb")
+    assert vk.reason(EOFError()) == "EOFError"
