@@ -78,7 +78,20 @@ VERIFY_KIT = Subject(
     tests=(
         *(
             f"{UNIT}_{name}.py"
-            for name in ("archive", "command", "crypto", "curves", "edges", "folder", "forms", "keys", "names", "told", "whole")
+            for name in (
+                "archive",
+                "command",
+                "crypto",
+                "curves",
+                "edges",
+                "folder",
+                "forms",
+                "keys",
+                "names",
+                "tar_edges",
+                "told",
+                "whole",
+            )
         ),
         "tests/faults/test_sentences.py",
     ),

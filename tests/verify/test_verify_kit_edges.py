@@ -193,6 +193,7 @@ def test_integers_end_where_every_reader_sees_the_same() -> None:
     assert [vk.small_integer(str(number)) for number in (most, -most, 0)] == [most, -most, 0]
     for number in (most + 1, -most - 1, 10**17):
         assert refused(vk.small_integer, str(number)) == f"the number {number}, wanted none beyond 2**53 - 1"
+    assert refused(vk.small_integer, "1" * 5000).endswith(", wanted none beyond 2**53 - 1")  # more digits than Python reads
 
 
 def test_a_file_that_goes_away_after_the_walk_is_told(tmp_path: Path) -> None:
