@@ -1,12 +1,17 @@
-"""Edges of verify_kit.py's tar reader, each function called by itself; each was shown by a mutant that survived (docs/mutation.md)."""
+"""Edges of verify_kit.py's reader of archives and folders, each function called by itself; each was shown by a mutant that survived (docs/mutation.md)."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.verify.tiny_kit import END, ROOT, header, load, member
+from tests.verify.tiny_kit import END, ROOT, header, load, member, zipped
 
 vk = load()
 
@@ -118,3 +123,81 @@ def test_the_records_of_a_long_name_may_come_in_pieces() -> None:
     (found,) = vk.read_headers(stream(*(data[at : at + 100] for at in range(0, len(data), 100))))
 
     assert found.path == name
+
+
+# -- gzip
+
+
+class Metered(io.BytesIO):
+    """A file that notes how much is read of it at once."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.asked: list[int | None] = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.asked.append(size)
+        return super().read(size)
+
+
+def test_an_archive_is_read_and_inflated_in_pieces_that_fit_the_memory() -> None:
+    data = os.urandom(vk.READ) + bytes(3 * vk.CHUNK + 5)
+    archive = Metered(gzip.compress(data))
+
+    chunks = list(vk.inflate(archive, len(data)))
+
+    assert b"".join(chunks) == data
+    assert max(map(len, chunks)) == vk.CHUNK
+    assert archive.asked == [vk.READ, vk.READ, 1]
+
+
+def inflated(data: bytes, limit: int) -> bytes:
+    """All that comes out."""
+    return b"".join(vk.inflate(io.BytesIO(data), limit))
+
+
+def test_what_is_wrong_with_gzip_data_is_told() -> None:
+    good, long = gzip.compress(b"0123456789"), gzip.compress(bytes(3 * vk.CHUNK))
+    assert inflated(good, 10) == b"0123456789"
+    assert len(inflated(long, 3 * vk.CHUNK)) == 3 * vk.CHUNK
+
+    wanted = "at most 64 MiB and 100 times its size are allowed"
+    assert refused(inflated, good, 9) == f"refused: kit: it unpacks to more than 9 bytes, {wanted}"
+    most = 3 * vk.CHUNK - 1
+    assert refused(inflated, long, most) == f"refused: kit: it unpacks to more than {most} bytes, {wanted}"
+    broken = "refused: kit: damaged or truncated gzip data (Error -3 while decompressing data: incorrect header check), wanted one gzip member"
+    assert refused(inflated, b"no gzip at all", 10) == broken
+    for cut in (good[:-1], b""):
+        assert refused(inflated, cut, 10) == "refused: kit: truncated: the gzip data end early, wanted a whole archive"
+    for more in (b"x", good):
+        assert refused(inflated, good + more, 99) == (
+            "refused: kit: bytes after the end of the gzip data, nothing may follow its one member"
+        )
+    assert refused(inflated, gzip.compress(os.urandom(vk.READ)) + b"x" * vk.READ, vk.READ).startswith("refused: kit: bytes after")
+
+
+def test_an_archive_may_unpack_to_a_hundred_times_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vk, "DECOMPRESSED_FLOOR", 0)
+    dense, thin = (zipped(member(f"{ROOT}/a", data) + END) for data in (os.urandom(3000), bytes(1 << 20)))
+
+    found = vk.read_tarball(io.BytesIO(dense), len(dense))
+
+    assert (found.version, found.names) == ("2026.9.1", {"a"})
+    assert refused(vk.read_tarball, io.BytesIO(thin), len(thin)).startswith(
+        f"refused: kit: it unpacks to more than {100 * len(thin)} bytes, "
+    )
+
+
+# -- the folder
+
+
+def test_a_file_is_hashed_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vk, "CHUNK", 7)
+    monkeypatch.setattr(vk, "LARGE_FILE", 20)
+    for size in (0, 6, 7, 8, 20, 21):
+        (tmp_path / f"of-{size}").write_bytes(b"x" * size)
+    folder = vk.Folder(str(tmp_path))
+
+    assert folder.digests({*folder.files}) == {
+        f"of-{size}": hashlib.sha256(b"x" * size).hexdigest() for size in (0, 6, 7, 8, 20, 21)
+    }
