@@ -88,6 +88,7 @@ VERIFY_KIT = Subject(
                 "forms",
                 "keys",
                 "names",
+                "predicate",
                 "tar_edges",
                 "told",
                 "whole",

@@ -201,3 +201,43 @@ def test_a_file_is_hashed_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert folder.digests({*folder.files}) == {
         f"of-{size}": hashlib.sha256(b"x" * size).hexdigest() for size in (0, 6, 7, 8, 20, 21)
     }
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    folder = vk.Folder(str(tmp_path))
+    folder.folders["gone"] = os.lstat(tmp_path)
+
+    assert folder.enter("gone") == []
+    said = "cannot be read (No such file or directory)"
+    assert folder.failures == [vk.Failure(vk.Kind.CONTAINER, "gone", said, "wanted a folder that holds still")]
+
+
+def test_a_folder_that_was_exchanged_while_it_was_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    folder = vk.Folder(str(tmp_path))
+    folder.folders[""] = os.lstat(tmp_path / "other")
+
+    assert folder.enter("") == ["other"]
+    said = "cannot be read (it was exchanged while the kit was read)"
+    assert folder.failures == [vk.Failure(vk.Kind.CONTAINER, "kit", said, "wanted a folder that holds still")]
+    with pytest.raises(OSError, match=r"^it was exchanged while the kit was read$"):
+        vk.check_same_file(os.lstat(tmp_path), os.lstat(tmp_path / "other"))
+
+
+def test_what_anybody_may_write_is_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "a b").touch()
+    tmp_path.chmod(0o777)
+
+    (failure,) = vk.Folder(str(tmp_path)).failures
+
+    assert (failure.file, failure.kind) == ("kit", vk.Kind.CONTAINER)
+
+
+def test_more_files_and_folders_than_are_allowed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vk, "MAX_MEMBERS", 2)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b").touch()
+    assert set(vk.Folder(str(tmp_path)).files) == {"a/b"}
+
+    (tmp_path / "a/c").touch()
+    assert refused(vk.Folder, str(tmp_path)) == "refused: kit: more than 2 files and folders, wanted fewer"
