@@ -87,7 +87,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"source": {"state": "clean"}}, 'source has the members ["state"], wanted commit, state'),
     (source(commit="C" * 40), f'source.commit is "{"C" * 40}", wanted 40 lower-case hex or null'),
     (source(state="new"), 'source.state is "new", wanted clean or dirty or unknown'),
-    (source(note="\u00e9"), r'source.note is "\u00e9", wanted printable text'),
+    (source(note="\u00e9"), r'source.note is "\\u00e9", wanted printable text'),
     ({"trust": "none"}, 'trust is "none", wanted dev or key or keyless'),
     ({"version": "2026.09.1"}, 'version is "2026.09.1", wanted YYYY.M.patch'),
     ({"more": 1}, f"""the predicate has the members {ALL.replace("]", ',"more"]')}, {NO_MEMBERS}"""),
