@@ -243,3 +243,23 @@ def test_the_reason_of_an_error_is_its_own_or_its_name() -> None:
     assert vk.reason(OSError(2, "No such file or directory")) == "No such file or directory"
     assert vk.reason(ValueError("a\nb")) == vk.shown("a\nb")
     assert vk.reason(EOFError()) == "EOFError"
+
+
+@pytest.mark.parametrize(
+    ("data", "depth"),
+    [(b"1", 0), (b'"[{"', 0), (b"[]", 1), (b'{"[":[]}', 2), (b"[[],[[1]],{}]", 3), (b'[{"a":[2,{}]},"\\"["]', 4)],
+)
+def test_depth_is_that_of_the_deepest_value(data: bytes, depth: int) -> None:
+    assert vk.depth_of(data) == depth
+
+
+def test_members_ascend_by_their_utf16_units_surrogates_among_them() -> None:
+    assert list(vk.ascending_members([("\ud800", 1), ("\U0001f600", 2), ("\ufb01", 3)])) == ["\ud800", "\U0001f600", "\ufb01"]
+    for first, second in (("\ufb01", "\U0001f600"), ("b", "a"), ("a", "a"), ("\ue000", "\ud800")):
+        assert refused(vk.ascending_members, [(first, 1), (second, 2)]).startswith("members that do not ascend or come twice, [")
+
+
+def test_what_is_no_number_is_not_written_either() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        vk.render_canonical([float("nan")])
+    assert vk.render_canonical({"é": [1, None]}) == '{"é":[1,null]}\n'.encode()
