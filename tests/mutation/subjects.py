@@ -81,6 +81,7 @@ VERIFY_KIT = Subject(
             for name in (
                 "archive",
                 "command",
+                "containers",
                 "crypto",
                 "curves",
                 "edges",
@@ -89,8 +90,8 @@ VERIFY_KIT = Subject(
                 "keys",
                 "names",
                 "predicate",
-                "tar_edges",
                 "told",
+                "verdict",
                 "whole",
             )
         ),
