@@ -63,12 +63,13 @@ INPUTS = ("bundle-layout", "runner", "scripts", "requirements", "dodo.py", "LICE
 DIST = Path("artifacts/lnm")
 LAYOUT = Path("bundle-layout")
 RUNNER = Path("runner")
+PRIVATE_KEY = Path("scripts/private_key")
 ROLES = RUNNER / "src/lnm_runner/roles.py"
 
 try:
     RELEASE = release.read(os.environ, INPUTS)
     LAYOUT_ROWS = layout.folders(layout.names(LAYOUT))
-    RUNNER_FILES = tuple(RUNNER / path for path in files.listing(RUNNER))
+    RUNNER_FILES = tuple(folder / path for folder in (RUNNER, PRIVATE_KEY) for path in files.listing(folder))
     WHEELS, EXTRAS_WHEELS = wheelhouse.read_lock(), wheelhouse.read_lock(wheelhouse.EXTRAS_LOCK)
     BASES = image_base.choose(os.environ, image.PLATFORMS, RELEASE.channel)
     IS_LOCKED = image_base.is_locked(os.environ, RELEASE.channel)

@@ -6,6 +6,7 @@ doit makes, nox proves: the `verify` session reads what lies in artifacts/lnm/ a
 from __future__ import annotations
 
 import os
+import sys
 
 import nox
 
@@ -46,7 +47,8 @@ def crash(session: nox.Session) -> None:
     """Kills build and runner at every point where they write, and goes on (long); `make test` tries a few."""
     install(session, "test")
     session.run("doit", "bundle")
-    session.run("python", "-m", "pytest", "tests/build/test_kills.py", "tests/crash", *session.posargs, env={"LNM_KILLS": "all"})
+    tests = ("tests/build/test_kills.py", "tests/crash", "tests/runbook/test_rehearsal.py")
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env={"LNM_KILLS": "all"})
 
 
 @nox.session(default=False)
@@ -127,3 +129,72 @@ def repro(session: nox.Session) -> None:
     session.install(*locked, "-r", "requirements/repro-build.txt")
     session.install(*locked, "--no-build-isolation", "-r", "requirements/repro.txt")
     session.run("python", "-m", "scripts.repro", *session.posargs)
+
+
+@nox.session(default=False)
+def staging(session: nox.Session) -> None:
+    """Rehearses the whole runbook on a real replica set of its own, or with CONCELIER_MONGO_URI on yours: `-- --execute`."""
+    install(session, "test")
+    session.run("doit", "bundle")
+    session.run("python", "-m", "scripts.staging", *session.posargs)
+
+
+RUNBOOK = (  # in their order: `lnm runbook` says the same (tests/runbook/test_sessions.py)
+    (
+        "preflight",
+        "Looks whether the server, its users and its disks are what every delivery of this kit needs; changes nothing.",
+    ),
+    (
+        "freeze",
+        (
+            "Stops all writes of ordinary users in the whole cluster, tells the application by a marker, and tries a write that "
+            "must fail."
+        ),
+    ),
+    ("backup", "Copies the whole database into a folder, with a manifest of counts and hashes; the database is only read."),
+    (
+        "prove-backup",
+        "Restores the backup into a scratch database, compares it with what is stored, and drops the scratch database.",
+    ),
+    ("apply-21-101", "Makes the collections, validators, indexes and expiries of link-not-merge; no document is changed."),
+    (
+        "backfill-21-102",
+        "Makes observations, linksets, events and tombstones of all that is stored; nothing that was there is changed.",
+    ),
+    ("validate", "Proves by equations that what the backfill has left fits together; changes nothing."),
+    (
+        "enable-outbox",
+        "Switches the publishers on: from here on others are told of what was made, and that cannot be untold.",
+    ),
+    ("unfreeze", "Lets ordinary users write again, and tries a write that must succeed."),
+    ("watch", "Follows lag, errors and the outboxes until all has been calm for a while, and says so; changes nothing."),
+    ("freeze-payloads", "Stops all writes to the stored payloads, so that they can be moved."),
+    ("apply-21-103", "Copies the payloads into the object store and switches reading over; the stored payloads stay."),
+    ("verify-cas", "Reads every object back and compares its hash; changes nothing."),
+    ("unfreeze-payloads", "Lets payloads be written again."),
+)
+WAYS_BACK = (
+    ("rollback-21-103", "Switches the reading of payloads back to the database; the objects stay."),
+    (
+        "rollback-21-102",
+        "Removes what the backfill made and nobody has changed since; refuses once an event of it was published.",
+    ),
+    ("restore", "Puts the whole database back to what it was when the backup was made; what was written since is lost."),
+)
+
+
+def stage(name: str, does: str, *before: str) -> None:
+    """A session for one stage of the runbook, by the runner of the built kit; those before it run first, or say they are done."""
+
+    def run(session: nox.Session) -> None:
+        lnm = session.run(sys.executable, "-m", "scripts.staging.environment", silent=True, external=True)
+        session.run(str(lnm).splitlines()[-1], "runbook", name, *session.posargs, external=True)
+
+    run.__doc__ = does
+    nox.session(name=name, venv_backend="none", requires=before, default=False)(run)
+
+
+for number, (name, does) in enumerate(RUNBOOK):
+    stage(name, does, *(RUNBOOK[number - 1][:1] if number else ()))
+for name, does in WAYS_BACK:
+    stage(name, does)

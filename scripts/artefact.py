@@ -33,7 +33,9 @@ TOOL_LOCK = Path("requirements/build.txt")
 
 LOCK = WORK / "lock"
 WRITING_COMMANDS = {"clean", "forget", "ignore", "reset-dep"}  # of doit
-IMPORT = re.compile(r"^[ \t]*from (scripts[.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)  # a parser takes 30 ms of each start
+IMPORT = re.compile(
+    r"^[ \t]*from (scripts[.\w]*|\.\w*) import (\([^)]*\)|.*)", re.MULTILINE
+)  # a parser takes 30 ms of each start
 
 Reads = Path | tuple[Path, ...]
 
@@ -200,7 +202,8 @@ def imports_of(module: str) -> frozenset[Path]:
 def imported_by(path: Path) -> tuple[str, ...]:
     """What a source file imports from `scripts`: modules, and names that may be modules."""
     found: list[str] = []
-    for module, names in IMPORT.findall(path.read_text(encoding="utf-8")):
+    for named, names in IMPORT.findall(path.read_text(encoding="utf-8")):
+        module = ".".join([*path.parent.parts, *filter(None, [named[1:]])]) if named.startswith(".") else named
         found += [module, *(f"{module}.{name}" for name in re.findall(r"\w+", names))]
     return tuple(found)
 

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tarfile import TarFile, TarInfo
-
-from debian.debfile import DebFile
+from typing import TYPE_CHECKING
 
 from scripts import debian, files, layer, oci
 from scripts.errors import InputError
+
+if TYPE_CHECKING:
+    from debian.debfile import DebFile
 
 PYTHON = "3.11"
 LIBRARY = f"usr/lib/python{PYTHON}"
@@ -143,6 +145,8 @@ def entries(debs: Iterable[Path]) -> dict[str, layer.Entry]:
 
     Raises: InputError.
     """
+    from debian.debfile import DebFile
+
     whole: dict[str, layer.Entry] = {}
     certificates: dict[str, bytes] = {}
     for path in debs:

@@ -11,13 +11,14 @@ import re
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from debian.deb822 import Packages
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scripts import canonical, debian, debian_base, debian_licences, layer, oci
 from scripts.debian import Deb
 from scripts.errors import InputError
+
+if TYPE_CHECKING:
+    from debian.deb822 import Packages
 
 INTERPRETER = f"/usr/bin/python{debian_base.PYTHON}"
 SITE = f"/usr/local/lib/python{debian_base.PYTHON}/dist-packages"
@@ -27,6 +28,8 @@ TELLS = re.compile(rf"{debian_base.STATUS}/[^/]+|usr/share/doc/[^/]+/copyright")
 
 def paragraph(entries: layer.Entries, deb: Deb) -> Packages:
     """A package's paragraph, as the image has it."""
+    from debian.deb822 import Packages
+
     return Packages((entries[f"{debian_base.STATUS}/{deb.package}"].data or b"").decode("utf-8"))
 
 

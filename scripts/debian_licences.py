@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-from debian.copyright import Copyright, NotMachineReadableError
+from typing import TYPE_CHECKING, Any
 
 from scripts import licences
 from scripts.errors import InputError
+
+if TYPE_CHECKING:
+    from debian.copyright import Copyright
 
 OWN = "LicenseRef-debian-"
 MACHINE_READABLE = re.compile(r"\AFormat:", re.IGNORECASE)
@@ -91,6 +92,8 @@ def read(text: str, source: str) -> Copyright | None:
     """
     if not MACHINE_READABLE.match(text):
         return None
+    from debian.copyright import Copyright, NotMachineReadableError
+
     try:
         return Copyright(OLD_FORMAT_URL.sub("Format: https://", text).splitlines(keepends=True), strict=False)
     except (NotMachineReadableError, ValueError) as err:

@@ -18,7 +18,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from debian.deb822 import Deb822
 from zlib_ng import gzip_ng, zlib_ng
 
 from scripts import canonical, layer, oci, sbom
@@ -190,6 +189,8 @@ def content(member: tarfile.TarInfo, packed: tarfile.TarFile, added: Mapping[str
 
 def packages(found: Mapping[str, bytes], platform: str) -> list[dict[str, Any]]:
     """The Debian packages that are installed, as base.json has them; their .debs are not known, and so no hashes and licences."""
+    from debian.deb822 import Deb822
+
     listed = []
     for name, data in sorted(found.items()):
         if STATUS.fullmatch(name):
@@ -221,6 +222,8 @@ def described(one: Mapping[str, str], named: set[str], platform: str) -> dict[st
 
 def wheels(found: Mapping[str, bytes]) -> list[dict[str, Any]]:
     """The Python packages that the base has of its own, in the same form («Core metadata specifications»)."""
+    from debian.deb822 import Deb822
+
     listed = [Deb822(data) for name, data in sorted(found.items()) if METADATA.fullmatch(name)]
     known = {pypi(one["Name"], one["Version"]): one for one in listed}  # one of each, where somebody bundles what others install
     return [

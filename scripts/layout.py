@@ -27,6 +27,7 @@ REQUIRED = (
     "migrations/21-103/README.md",
     "runbook/roles/README.md",
     "runbook/import.md",
+    "runbook/runbook.md",
     "runbook/trust-policy.example.toml",
     "runbook/trust.md",
     "runner/README.md",

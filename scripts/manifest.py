@@ -20,19 +20,24 @@ ABSENT = {
     "21-102": "the backfill is not in this version; nothing of it is applied",
     "21-103": "the move of raw payloads to an object store is not in this version",
     "monitoring": "alert rules and dashboard are not in this version",
-    "runbook": "of the runbook, roles, trust and import are in this version; migrations/21-101/README.md says how to apply it",
+    "runbook": "its page is not in this version; migrations/21-101/README.md says how to apply it",
     "seeds": "placeholder: no object-store seeds are in this version",
 }
 PARTS = ("monitoring", "runbook", "seeds")
+WHOLE_WITH = {"runbook": "runbook/runbook.md"}
+"""The file without which a part is absent; one that is not named here is so in this version."""
 WITHOUT_IMAGE = "install the runner from runner/wheelhouse instead"
 
 
 def digest(sums: dict[str, str], delivery: str) -> str:
     """The migration digest (decisions §3): SHA-256 of the lines of a delivery's folder, its README.md apart."""
     folder = f"migrations/{delivery}/"
-    return checksums.root_hash(
-        checksums.render({name: sums[name] for name in sums if name.startswith(folder) and name != f"{folder}README.md"})
-    )
+    return folder_digest({name: sha256 for name, sha256 in sums.items() if name != f"{folder}README.md"}, folder)
+
+
+def folder_digest(sums: dict[str, str], folder: str) -> str:
+    """SHA-256 of the lines of SHA256SUMS that are below a folder."""
+    return checksums.root_hash(checksums.render({name: sums[name] for name in sums if name.startswith(folder)}))
 
 
 def migration_id(source: bytes, name: str) -> str:
@@ -59,12 +64,19 @@ def deliveries(sums: dict[str, str], migrations: dict[str, bytes]) -> list[dict[
     return rows
 
 
-def parts(images: tuple[Path, ...], absent: dict[str, str]) -> list[dict[str, str]]:
+def parts(sums: dict[str, str], images: tuple[Path, ...], absent: dict[str, str]) -> list[dict[str, str]]:
     """One row for each image, ready with the digest of its manifest or absent with the reason, and for each other part."""
     rows = [{"digest": oci.read_index(path.parent)[0]["digest"], "id": path.parent.name, "status": "ready"} for path in images]
     rows += [{"id": name, "reason": f"{why}; {WITHOUT_IMAGE}", "status": "absent"} for name, why in absent.items()]
-    rows += [{"id": part, "reason": ABSENT[part], "status": "absent"} for part in PARTS]
+    rows += [part(sums, name) for name in PARTS]
     return sorted(rows, key=lambda row: row["id"])
+
+
+def part(sums: dict[str, str], name: str) -> dict[str, str]:
+    """A part that is a folder: `ready`, with the digest of that, when the kit holds the file that it stands on."""
+    if WHOLE_WITH.get(name) in sums:
+        return {"digest": folder_digest(sums, f"{name}/"), "id": name, "status": "ready"}
+    return {"id": name, "reason": ABSENT[name], "status": "absent"}
 
 
 def write(
@@ -87,7 +99,7 @@ def write(
         "channel": release["channel"],
         "created_at": release["created_at"],
         "deliveries": deliveries(listed, sources),
-        "parts": parts(images, absent),
+        "parts": parts(listed, images, absent),
         "rootHash": checksums.root_hash(files.read_bytes(payload)),
         "source": release["source"],
         "trust": trust,

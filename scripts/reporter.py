@@ -131,7 +131,8 @@ def summary(kit: Path) -> str:
     tarball = kit.parent / f"lnm-offline-kit-{predicate['version']}.tar.gz"
     ready = [row["id"] for row in predicate["deliveries"] if row["status"] == "ready"]
     absent = [row["id"] for row in [*predicate["deliveries"], *predicate["parts"]] if row["status"] != "ready"]
-    images = [f"image        {row['id']} {row['digest']}\n" for row in predicate["parts"] if "digest" in row]
+    shipped = [row for row in predicate["parts"] if (kit / "images" / row["id"]).is_dir()]
+    images = [f"image        {row['id']} {row['digest']}\n" for row in shipped]
     source = predicate["source"]
     return (
         f"\nkit          {tarball} ({tarball.stat().st_size / 1e6:.1f} MB)\n"

@@ -133,7 +133,12 @@ def script_lines(role: Any) -> Iterator[str]:
 
 
 def place(database: str) -> str:
-    """A database in the script: its name, or the variable where it is the one that the role is about."""
+    """A database in the script: its name, or the variable where it is the one that the role is about, or a scratch one beside.
+
+    The table is asked about a database without a name, so that what begins with `_` is what ends the name of a scratch one.
+    """
+    if database.startswith("_"):
+        return f"database + {json.dumps(database)}"
     return json.dumps(database) if database else "database"
 
 

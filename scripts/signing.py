@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scripts import canonical, files, keys
+from scripts.private_key.public import signature
 
 if TYPE_CHECKING:
-    from scripts.keys import KeySource, PrivateKey
+    from scripts.keys import KeySource
+    from scripts.private_key.reading import PrivateKey
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 IN_TOTO = "application/vnd.in-toto+json"
@@ -21,13 +23,7 @@ IN_TOTO = "application/vnd.in-toto+json"
 
 def sign(key: PrivateKey, message: bytes) -> str:
     """The signature over a message, in base64."""
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    if isinstance(key, Ed25519PrivateKey):
-        return canonical.b64(key.sign(message))
-    return canonical.b64(key.sign(message, ECDSA(SHA256(), deterministic_signing=True)))
+    return canonical.b64(signature(key, message))
 
 
 def sign_file(key: PrivateKey, path: Path) -> str:

@@ -12,11 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from installer import install
-from installer.destinations import SchemeDictionaryDestination
-from installer.exceptions import InstallerError
-from installer.sources import WheelFile
-
 from scripts import canonical, files, layer
 from scripts.errors import InputError
 from scripts.wheelhouse import Wheel
@@ -81,6 +76,11 @@ def chosen(wheels: tuple[Path, ...], found: Interpreter) -> tuple[Path, ...]:
 
 def spread(wheels: tuple[Path, ...], found: Interpreter) -> layer.Entries:
     """What lies where, once wheels are installed for an interpreter."""
+    from installer import install
+    from installer.destinations import SchemeDictionaryDestination
+    from installer.exceptions import InstallerError
+    from installer.sources import WheelFile
+
     schemes = {
         "purelib": found.site,
         "platlib": found.site,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ DIST = Path(os.environ.get("LNM_DIST", ROOT / "artifacts/lnm")).resolve()
 VERSION = (ROOT / "VERSION").read_text(encoding="ascii").strip()
 WHEEL = DIST / f"concelier-lnm-{VERSION}/runner/wheelhouse/lnm_runner-{VERSION}-py3-none-any.whl"
 
+gc.disable()  # until all is collected: ten thousand tests are no garbage, and to look for some took a third of that time
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # jsonschema would make 38 parsers of it (1.6 s), for formats that nobody asks for
 sys.path.append(str(WHEEL))  # the runner's pure functions are tested from its wheel, too, and not from the source tree
 if threading.current_thread() is threading.main_thread():
     # who starts the tests in the background, or by nohup, has them ignore what some of them send to the programs that they start
@@ -40,6 +43,12 @@ def dist() -> Path:
 def version() -> str:
     """The version of this tree."""
     return VERSION
+
+
+def pytest_collection_finish() -> None:
+    """Has the collector of garbage begin, and never look through what was collected."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,8 +21,12 @@ TOGETHER = (
     *(FEW if os.environ.get("LNM_KILLS") != "all" else ()),
     "tests/build/test_environment.py",  # an environment that is made once
     "tests/build/test_keyless.py",  # a build that an identity signs, made once
+    "tests/runbook/test_rehearsal.py",  # a rehearsal
     "tests/crash/test_fail_points.py",  # a server that may be told to fail
+    "tests/runner/test_freeze.py",  # a server that is frozen
+    "tests/runner/test_outbox.py",  # users and roles that are made once
     "tests/runner/test_seed_demo_stored.py",  # a database that is filled once
+    "tests/runner/test_watch.py",  # users and roles that are made once
     "tests/sharding/",  # a cluster of three servers
 )
 """How the ids of tests that stay together begin."""

@@ -15,12 +15,13 @@ from tests.conftest import ROOT
 
 STANDARD = frozenset(sys.stdlib_module_names)
 THIRD_PARTY_OF_THE_BUILD = frozenset(
-    {"cryptography", "debian", "doit", "installer", "license_expression", "nacl", "packaging", "rfc8785"}
+    {"cryptography", "debian", "doit", "installer", "license_expression", "packaging", "rfc8785"}
     | {"securesystemslib", "sigstore", "sigstore_models", "spdx_tools", "zlib_ng"}
 )
 RUNNER = frozenset({"lnm_runner"})
 DRIVER = frozenset({"pymongo", "bson", "gridfs"})  # all from the distribution pymongo
 READERS = frozenset({"cvss", "packageurl", "rfc8785", "univers"})  # where in the runner: tests/runner/test_imports.py
+ZSTD = frozenset({"backports", "compression"})  # only backup/compression.py; Python's own from 3.14 on
 IDENTITY = frozenset({"sigstore", "sigstore_models", "cryptography"})  # only kit/identity.py: tests/runner/test_imports.py
 LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     # what                    files                             what they may import beside the standard library
@@ -28,14 +29,16 @@ LAYERS: dict[str, tuple[str, frozenset[str]]] = {
     "noxfile": ("noxfile.py", frozenset({"nox"})),
     "steps": ("scripts/*.py", frozenset({"scripts", *THIRD_PARTY_OF_THE_BUILD})),
     "instance": ("scripts/sigstore_instance/**/*.py", frozenset({"scripts", "cryptography", "jwt", "rfc8785"})),
+    "private key": ("scripts/private_key/**/*.py", frozenset({"private_key", "cryptography", "nacl"})),  # by relative names
     "repro": ("scripts/repro/**/*.py", frozenset({"scripts"})),
+    "staging": ("scripts/staging/**/*.py", frozenset({"scripts", "fiftyone", *DRIVER})),
     "verify": (
         "scripts/verify/**/*.py",
         frozenset({"scripts.verify", "scripts.spdx_rules", "scripts.sigstore_instance", *THIRD_PARTY_OF_THE_BUILD}),
     ),
     "migrations": ("bundle-layout/migrations/**/*.py", frozenset({"lnm_runner"})),
     "verifier": ("bundle-layout/*.py", frozenset()),
-    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS | IDENTITY),
+    "runner": ("runner/src/lnm_runner/**/*.py", RUNNER | DRIVER | READERS | IDENTITY | ZSTD),
 }
 BY_THE_SYSTEMS_PYTHON = ("bundle-layout/verify_kit.py", "scripts/environment.py")
 
@@ -103,13 +106,13 @@ def test_the_single_file_verifier_is_python_3_8() -> None:
 
 
 def test_steps_import_ours_in_the_form_that_the_dependency_scan_reads() -> None:
-    """scripts/artefact.py: imports_of reads `from scripts…`; `import scripts.x` would be a dependency that it does not see."""
+    """scripts/artefact.py: imports_of reads `from scripts…` and `from .…`; `import scripts.x` would be a dependency that it does not see."""
     for path in files_of("scripts/**/*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
                 assert not any(alias.name.split(".")[0] == "scripts" for alias in node.names), path
             if isinstance(node, ast.ImportFrom):
-                assert node.level == 0, path
+                assert node.level == 0 or (node.level == 1 and path.parent.name == "private_key"), path
 
 
 def test_the_runner_asks_pip_for_what_it_imports_and_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""scripts/cosign_key.py: keys as cosign seals them; cosign's own published ones, every cost, every way in which one can be broken."""
+"""scripts/private_key/cosign.py: keys as cosign seals them; cosign's own published ones, every cost, every way in which one can be broken."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from scripts import cosign_key, keys
+from scripts import keys
 from scripts.errors import InputError
+from scripts.private_key import cosign
 from tests.build.cosign_box import COSIGN, NONCE, SALT, SIGSTORE, around, b64, block, boxed, sealed
 from tests.build.test_keys import ED25519, P256, PASSWORD, Make, pem_of, refused, stored
 from tests.conftest import ROOT
@@ -75,7 +76,7 @@ def test_the_published_key_that_cosign_opens_and_refuses_is_opened_and_refused(t
     """It holds SEC 1 instead of PKCS#8: cosign says «use ParseECPrivateKey instead for this key format»."""
     path = stored(tmp_path, published("sec1"))
 
-    assert b"-----BEGIN PRIVATE KEY-----\nMHcCAQEEI" in cosign_key.pkcs8(path, path.read_bytes(), b"hello")
+    assert b"-----BEGIN PRIVATE KEY-----\nMHcCAQEEI" in cosign.pkcs8(path, path.read_bytes(), b"hello", "LNM_SIGNING_KEY")
     with pytest.raises(InputError, match=r"the password is right, and what it opens is no private key in PKCS#8"):
         keys.parse(path, b"hello")
 
@@ -89,7 +90,7 @@ def test_a_sealed_key_opens_at_each_cost_that_cosign_reads(tmp_path: Path, make:
     key = make()
     source = keys.source({"LNM_SIGNING_KEY": str(stored(tmp_path, sealed(key, SECRET, cost, label))), **VARIABLE})
 
-    assert cost in cosign_key.COSTS
+    assert cost in cosign.COSTS
     assert pem_of(source.load()) == pem_of(key)
     assert not source.is_development
 
@@ -157,13 +158,16 @@ SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
 import nacl.secret
-from scripts import cosign_key, errors
-box = cosign_key.Box(131072, bytes(32), bytes(24), bytes(200))
+from scripts import keys
+from scripts.errors import ToolError
+from scripts.private_key import cosign
+box = cosign.Box(131072, bytes(32), bytes(24), bytes(200))
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + (40 << 20),) * 2)
 try:
-    cosign_key.opened(Path("cosign.key"), box, b"the password")
-except errors.ToolError as err:
+    with keys.translated():
+        cosign.opened(Path("cosign.key"), box, b"the password", "LNM_SIGNING_KEY")
+except ToolError as err:
     print(err)
 """
 
@@ -237,7 +241,7 @@ def test_a_file_that_is_no_whole_sealed_key_is_refused_in_words(tmp_path: Path, 
 
 def test_a_sealed_key_with_crlf_and_blanks_around_it_is_read(tmp_path: Path) -> None:
     crlf = b"\r\n" + WHOLE.replace(b"\n", b"\r\n") + b"\r\n"
-    assert cosign_key.read(tmp_path, crlf) == cosign_key.Box(32768, SALT, NONCE, UNOPENED)
+    assert cosign.read(tmp_path, crlf) == cosign.Box(32768, SALT, NONCE, UNOPENED)
 
 
 @pytest.mark.parametrize(

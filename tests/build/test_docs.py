@@ -18,7 +18,7 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "bundle-layout/**/*.md")
     for path in ROOT.glob(pattern)
 )
-CODE = re.compile(r"^(?:    |\t)(.+)$|^```[a-z]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^(?:    |\t)([^\n]+)$|^```[a-z]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 HOST = re.compile(
     rb"(?:https?:)?//[A-Za-z0-9.-]*(?:pypi|pythonhosted|registry|proxy\.golang|artifactory|nexus|devpi)[A-Za-z0-9.-]*"
 )

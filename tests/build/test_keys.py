@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from scripts import key_form, keys
+from scripts import keys
 from scripts.errors import InputError, KitError, MissingError
+from scripts.private_key import form, reading
 from tests.build.trees import powerless
 from tests.conftest import ROOT
 
@@ -30,9 +31,9 @@ P256: Make = lambda: ec.generate_private_key(ec.SECP256R1())  # noqa: E731 - a t
 ED25519: Make = ed25519.Ed25519PrivateKey.generate
 WEAK = 1024  # bits
 WRONG_KINDS: dict[str, tuple[Make, str]] = {
-    "rsa_1024": (lambda: rsa.generate_private_key(65537, WEAK), f"RSA of 1024 bits ({key_form.RSA_RULE})"),
-    "rsa_2048": (lambda: rsa.generate_private_key(65537, 2048), f"RSA of 2048 bits ({key_form.RSA_RULE})"),
-    "rsa_3072": (lambda: rsa.generate_private_key(65537, 3072), f"RSA of 3072 bits ({key_form.RSA_RULE})"),
+    "rsa_1024": (lambda: rsa.generate_private_key(65537, WEAK), f"RSA of 1024 bits ({form.RSA_RULE})"),
+    "rsa_2048": (lambda: rsa.generate_private_key(65537, 2048), f"RSA of 2048 bits ({form.RSA_RULE})"),
+    "rsa_3072": (lambda: rsa.generate_private_key(65537, 3072), f"RSA of 3072 bits ({form.RSA_RULE})"),
     "dsa": (lambda: dsa.generate_private_key(WEAK), "DSA of 1024 bits"),
     "p224": (lambda: ec.generate_private_key(ec.SECP224R1()), "ECDSA on P-224"),
     "p384": (lambda: ec.generate_private_key(ec.SECP384R1()), "ECDSA on P-384"),
@@ -103,7 +104,7 @@ def test_openssls_own_keys_are_loaded(tmp_path: Path) -> None:
     """The command of the hint makes a key that is taken; so does openssl's encryption."""
     plain, sealed = tmp_path / "plain.pem", tmp_path / "sealed.pem"
     generate = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    assert " ".join(generate) in keys.MADE
+    assert " ".join(generate) in reading.MADE
     subprocess.run([*generate, "-out", plain], check=True, capture_output=True)
     subprocess.run([*generate, "-aes-256-cbc", "-pass", f"pass:{PASSWORD}", "-out", sealed], check=True, capture_output=True)
     for path in (plain, sealed):
@@ -289,7 +290,7 @@ def test_many_builds_that_make_the_development_key_at_once_have_one_key(tmp_path
     code = """
 import sys, time
 from pathlib import Path
-from scripts import key_form, keys
+from scripts import keys
 import cryptography.hazmat.primitives.asymmetric.ec
 print("ready", flush=True)
 sys.stdin.readline()
@@ -376,7 +377,7 @@ def ssh_public(key: PrivateKeyTypes) -> bytes:
 
 @pytest.mark.parametrize("make", [P256, ED25519], ids=["p256", "ed25519"])
 def test_the_keyid_is_the_openssh_fingerprint_that_cryptography_computes(tmp_path: Path, make: Make) -> None:
-    key = keys.checked(tmp_path, make())
+    key = reading.checked(tmp_path, make())
     digest = ser.ssh_key_fingerprint(key.public_key(), hashes.SHA256())
     assert keys.keyid(keys.public_pem(key)) == "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
@@ -385,7 +386,7 @@ def test_the_keyid_is_the_openssh_fingerprint_that_cryptography_computes(tmp_pat
 def test_the_keyid_is_what_ssh_keygen_prints(tmp_path: Path, make: Make) -> None:
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen (openssh-client) is not on the PATH")
-    key = keys.checked(tmp_path, make())
+    key = reading.checked(tmp_path, make())
     (tmp_path / "key.pub").write_bytes(ssh_public(key) + b"\n")
     said = subprocess.run(["ssh-keygen", "-lf", tmp_path / "key.pub"], capture_output=True, text=True, check=True).stdout
     assert said.split()[1] == keys.keyid(keys.public_pem(key))
@@ -393,7 +394,7 @@ def test_the_keyid_is_what_ssh_keygen_prints(tmp_path: Path, make: Make) -> None
 
 @pytest.mark.parametrize("make", [P256, ED25519], ids=["p256", "ed25519"])
 def test_the_fingerprint_is_what_openssl_computes_and_the_hint_its_base64(tmp_path: Path, make: Make) -> None:
-    public = keys.public_pem(keys.checked(tmp_path, make()))
+    public = keys.public_pem(reading.checked(tmp_path, make()))
     (tmp_path / "key.pub").write_bytes(public)
     command = "openssl pkey -pubin -in key.pub -outform DER | openssl dgst -sha256 -r"
     said = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout

@@ -1,7 +1,7 @@
 """SIGKILL at every write of a build: no target is ever a half, and the next build is right with no cleaning.
 
 strace(1) kills the build as it enters its n-th call of one kind, for every kind that changes a disk. On the small table
-(small_dodo.py) every fourth n is tried, and of the pages of the state every 13th; on the whole build a few calls are. All
+(small_dodo.py) every sixth n is tried, and of the pages of the state every 13th; on the whole build a few calls are. All
 of all of them are tried in `nox -s crash` (LNM_KILLS=all).
 """
 
@@ -41,9 +41,9 @@ MORE_PAGES, LAST_PAGES = 8, 40
 A row holds inode numbers; where they have fewer digits than when the pages were counted, it takes fewer pages of the few hundred.
 """
 ALL = os.environ.get("LNM_KILLS") == "all"
-EVERY_CALL = 1 if ALL else 4
+EVERY_CALL = 1 if ALL else 6
 EVERY_PAGE = 1 if ALL else 13  # page of the state that is tried: a transaction writes many, three in four of all calls
-FEW = 9  # places that are tried on the whole build outside of `nox -s crash`
+FEW = 6  # places that are tried on the whole build outside of `nox -s crash`
 Ends = dict[str, dict[str, str]]
 """`{epoch: {file: sha256}}` of the builds that were not killed."""
 

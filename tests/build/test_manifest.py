@@ -109,8 +109,16 @@ def test_every_delivery_and_part_is_ready_or_absent_with_a_reason(parsed: dict[s
         "lnm-runner-linux-amd64", "lnm-runner-linux-arm64", "monitoring", "runbook", "seeds",
     ]  # fmt: skip
     for row in [*predicate["deliveries"], *predicate["parts"]]:
-        assert set(row) == ({"digest", "id", "migration", "status"} if row["status"] == "ready" else {"id", "reason", "status"})
+        told = {"digest", "id", "migration", "status"} if row in predicate["deliveries"] else {"digest", "id", "status"}
+        assert set(row) == (told if row["status"] == "ready" else {"id", "reason", "status"})
         assert all(row.values())
+
+
+def test_the_runbook_is_ready_with_the_digest_of_its_folder(built: Tree, parsed: dict[str, Any]) -> None:
+    (row,) = (row for row in parsed["predicate"]["parts"] if row["id"] == "runbook")
+    sums = (built.kit / "SHA256SUMS").read_bytes().splitlines(keepends=True)
+    lines = b"".join(line for line in sums if line[66:].startswith(b"runbook/"))
+    assert row == {"digest": hashlib.sha256(lines).hexdigest(), "id": "runbook", "status": "ready"}
 
 
 def test_what_is_absent_is_not_in_the_kit(built: Tree, parsed: dict[str, Any]) -> None:
@@ -124,6 +132,7 @@ def test_what_is_absent_is_not_in_the_kit(built: Tree, parsed: dict[str, Any]) -
     assert {path.name for path in (built.kit / "runbook").iterdir()} == {
         "import.md",
         "roles",
+        "runbook.md",
         "trust-policy.example.toml",
         "trust.md",
     }

@@ -83,7 +83,8 @@ def test_the_json_is_canonical_and_names_every_privilege_with_its_reason() -> No
     assert (parsed["schema"], parsed["database"]) == ("stellaops.lnm.roles/1", "concelier")
     assert [role["role"] for role in parsed["roles"]] == [
         "lnmRead", "lnmPreflight", "lnmApply21101", "lnmRollback21101", "lnmBackfill21102", "lnmRollback21102", "lnmValidate",
-        "lnmBypassFreeze", "lnmSeedDemo",
+        "lnmBypassFreeze", "lnmFreeze", "lnmEnableOutbox", "lnmPublish", "lnmWatch",
+        "lnmRunbook", "lnmFingerprint", "lnmBackup", "lnmRestore", "lnmSeedDemo",
     ]  # fmt: skip
     assert all(privilege["why"] for role in parsed["roles"] for privilege in role["privileges"])
 
@@ -99,7 +100,8 @@ def test_the_script_sends_what_the_json_says(script: Path, known: bool, verb: st
 
 
 def test_the_script_takes_the_database_from_the_variable(script: Path) -> None:
-    data = json.loads(written(roles.write_json).replace(b'"concelier"', b'"other"'))
+    text = written(roles.write_json)
+    data = json.loads(text.replace(b'"concelier"', b'"other"').replace(b'"concelier_lnm_proof"', b'"other_lnm_proof"'))
 
     assert json.loads(ran(script, [], "other").stdout) == said_by(data, "createRole")
 

@@ -62,7 +62,9 @@ def test_the_wheel_holds_the_runner_the_verifier_and_nothing_that_running_left(w
         metadata = packed.read(f"lnm_runner-{built.version}.dist-info/METADATA").decode()
     sources = built.root / "runner/src"
     wanted = {path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()}
-    assert names == {name for name in wanted if "__pycache__" not in name} | {"lnm_runner/kit/verify_kit.py"}
+    shared = {f"lnm_runner/private_key/{path.name}" for path in (built.root / "scripts/private_key").glob("*.py")}
+    assert len(shared) > 1
+    assert names == {name for name in wanted if "__pycache__" not in name} | {"lnm_runner/kit/verify_kit.py"} | shared
     assert verifier == (built.root / "bundle-layout/verify_kit.py").read_bytes()
     assert f"\nVersion: {built.version}\n" in metadata
 
@@ -89,7 +91,8 @@ def test_pip_installs_it(wheel: Path, built: Tree, tmp_path: Path) -> None:
 
 def test_hatchling_writes_nothing_into_the_source(built: Tree, tmp_path: Path) -> None:
     shutil.copytree(built.root / "runner", tmp_path / "runner")
-    shutil.copytree(built.root / "bundle-layout", tmp_path / "bundle-layout")
+    for read in ("bundle-layout", "scripts/private_key"):
+        shutil.copytree(built.root / read, tmp_path / read, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(built.root / "VERSION", tmp_path / "VERSION")
     before = sorted(tmp_path.rglob("*"))
     (tmp_path / "runner").chmod(0o555)

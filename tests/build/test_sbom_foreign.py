@@ -31,7 +31,7 @@ def environment(tmp_path: Path) -> Path:
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
-    run(*pip, "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", LOCK)
+    run(*pip, "install", "--quiet", "--no-compile", "--require-hashes", "--only-binary", ":all:", "-r", LOCK)
     return tmp_path / "venv"
 
 

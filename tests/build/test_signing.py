@@ -24,7 +24,7 @@ from scripts import keys, signing
 from scripts.keys import KeySource
 
 if TYPE_CHECKING:
-    from scripts.keys import PrivateKey
+    from scripts.private_key.reading import PrivateKey
 
 KINDS = ("p256", "ed25519")
 

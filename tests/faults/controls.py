@@ -250,6 +250,8 @@ for _name, _change in {
     "trust_dev": lambda p: p.update(trust="dev"),
     "no_deliveries_and_no_parts": lambda p: p.update(deliveries=[], parts=[]),
     "a_part_that_is_ready": lambda p: p.update(parts=[READY]),
+    "names_of_255_characters": lambda p: p.update(parts=[{**READY, "id": "i" * 255, "migration": "m" * 255}]),
+    "a_long_note_that_looks_like_a_name": lambda p: p["source"].update(note='{"id":"' + "i" * 300),
     "a_clean_source": lambda p: p.update(source={"commit": "0123456789abcdef" * 2 + "01234567", "state": "clean"}),
     "a_dirty_source": lambda p: p.update(source={"commit": "f" * 40, "note": "3 files differ", "state": "dirty"}),
     "an_unknown_source": lambda p: p.update(source={"commit": None, "state": "unknown"}),

@@ -38,6 +38,8 @@ class Lie:
 
 
 LIES: list[Lie] = []
+KNOWN: set[tuple[str, str]] = set()
+"""Name and container of each."""
 
 
 def in_turn() -> list[Lie]:
@@ -55,8 +57,9 @@ FolderLie = Callable[[Path], object]
 
 def add(lie: Lie) -> None:
     """Enters a lie; a name stands once for each container."""
-    if any((lie.name, lie.container) == (known.name, known.container) for known in LIES):
+    if (lie.name, lie.container) in KNOWN:
         raise ValueError(f"{lie.name}: two lies of this name")
+    KNOWN.add((lie.name, lie.container))
     LIES.append(lie)
 
 

@@ -164,6 +164,8 @@ STATEMENT: dict[str, Change] = {
     "delivery_digest_short": _set("predicate", "deliveries", 0, "digest", "sha256:abc"),
     "delivery_reason_empty": _set("predicate", "deliveries", 1, "reason", ""),
     "delivery_id_empty": _set("predicate", "deliveries", 0, "id", ""),
+    "delivery_id_of_256_characters": _set("predicate", "deliveries", 0, "id", "i" * 256),
+    "delivery_migration_of_256_characters": _set("predicate", "deliveries", 0, "migration", "m" * 256),
     "delivery_id_of_traversal": _set("predicate", "deliveries", 0, "id", "../21-101"),
     "delivery_status_in_upper_case": _set("predicate", "deliveries", 0, "status", "Ready"),
     "delivery_with_extra_member": _set("predicate", "deliveries", 0, "zzz", 1),

@@ -22,7 +22,7 @@ from tests.verify.test_cosign_layout import ALL, NONE, forms, opinions
 from tests.verify.tiny_kit import load
 
 if TYPE_CHECKING:
-    from scripts.keys import PrivateKey
+    from scripts.private_key.reading import PrivateKey
 
 vk = load()
 KINDS: dict[str, Callable[[], PrivateKey]] = {

@@ -62,6 +62,13 @@ class Site:
         self.passwords[name] = f"Sentinel-{secrets.token_hex(12)}"
         self.database.command("createUser", name, pwd=self.passwords[name], roles=list(granted))
 
+    def give(self, name: str, *granted: roles.Granted) -> None:
+        """Makes a user, or gives one that is there these roles and no other."""
+        if name in self.passwords:
+            self.database.command("updateUser", name, roles=list(granted))
+        else:
+            self.add_user(name, *granted)
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Mongod]:

@@ -105,6 +105,8 @@ def start(folder: Path, port: int, *options: str, within: Sequence[str] = ()) ->
         "diagnosticDataCollectionEnabled": "false",
         "disableLogicalSessionCacheRefresh": "true",  # a server's own bookkeeping would count as a write
         "ttlMonitorSleepSecs": "1",
+        "scramIterationCount": "5000",  # the least that it takes: most of what a test's site cost was hashing its users' passwords
+        "scramSHA256IterationCount": "5000",
     }
     command = [
         *within,
@@ -162,7 +164,12 @@ def initiate(folder: Path, process: subprocess.Popen[bytes], port: int, client: 
 
 @functools.cache
 def replica_set() -> Mongod:
-    """The replica set of this test process, started when it is first wanted; root of the tests comes in the clear."""
+    """The replica set of this test process, started when it is first wanted."""
+    return replica_set_with_users()
+
+
+def replica_set_with_users() -> Mongod:
+    """A replica set of one with users and TLS; root of the tests comes in the clear. Whoever starts it stops it."""
     folder, port = Path(tempfile.mkdtemp(prefix="lnm-mongod-")), free_port()
     key = folder / "key"
     key.write_bytes(base64.b64encode(os.urandom(96)))

@@ -11,6 +11,9 @@ from pymongo.database import Database
 
 from tests.runner.kits import Kit
 
+PROOF = "_lnm_proof"
+"""Ends the name of the scratch database of a backup."""
+
 Granted: TypeAlias = str | Mapping[str, str]
 """A role of the user's own database, or `{role, db}`."""
 PREFLIGHT = {"role": "lnmPreflight", "db": "admin"}
@@ -27,8 +30,8 @@ def of_database(data: Mapping[str, Any], database: str) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = copy.deepcopy(data["roles"])
     for role in made:
         for place in (role, *(privilege["resource"] for privilege in role["privileges"])):
-            if place.get("db") == data["database"]:
-                place["db"] = database
+            if place.get("db") in {data["database"], data["database"] + PROOF}:
+                place["db"] = place["db"].replace(data["database"], database)
     return made
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lnm_runner import chain
 from lnm_runner.commands import kit_import, kit_verify, trust
 from lnm_runner.errors import InputError, RunnerError, SignatureError, StateError, TrustRootError, VersionError
 from lnm_runner.kit import admission, journal, policy, rotation, state, verify
@@ -170,7 +171,7 @@ def cut_off(machine: Machine, path: Path) -> None:
     machine.journal.write_bytes(b"".join(lines))
     read = journal.read(b"".join(lines))
     head = {"chain": read.chain, "count": len(lines), "head": read.head}
-    (machine.state / "trust/head.json").write_bytes(journal.rendered(head))
+    (machine.state / "trust/head.json").write_bytes(chain.rendered(head))
 
 
 def test_a_rotation_that_was_cut_off_lets_nothing_be_judged_by_the_old_policy_and_is_finished(ruled: Machine) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lnm_runner import chain
 from lnm_runner.commands import kit_verify
 from lnm_runner.errors import InputError, SignatureError, StateError, VersionError
 from lnm_runner.kit import active, journal, mending, recovery, state
@@ -63,14 +64,14 @@ def beheaded(machine: Machine, count: int) -> None:
     written(machine, *kept)
     read = journal.read(b"".join(kept))
     head = {"chain": read.chain, "count": count, "head": read.head}
-    (machine.state / "trust/head.json").write_bytes(journal.rendered(head))
+    (machine.state / "trust/head.json").write_bytes(chain.rendered(head))
 
 
 def forked(machine: Machine) -> None:
     """Another story from an earlier day on, with hashes that are right and with its head."""
     beheaded(machine, 4)
     with (machine.state / "kits/active").open("wb") as file:
-        file.write(journal.rendered({key: json.loads(lines(machine)[-1])["facts"][key] for key in ("rootHash", "version")}))
+        file.write(chain.rendered({key: json.loads(lines(machine)[-1])["facts"][key] for key in ("rootHash", "version")}))
     data = machine.journal.read_bytes()
     for _ in range(6):
         facts = {"file": "", "exit": 5, "why": "invented"}
@@ -102,7 +103,7 @@ def receipt(machine: Machine, number: int) -> Path:
 def older_active(machine: Machine) -> None:
     """Lets kits/active name a kit that was let in earlier."""
     facts = next(json.loads(line)["facts"] for line in lines(machine) if b'"imported"' in line)
-    (machine.state / "kits/active").write_bytes(journal.rendered({key: facts[key] for key in ("rootHash", "version")}))
+    (machine.state / "kits/active").write_bytes(chain.rendered({key: facts[key] for key in ("rootHash", "version")}))
 
 
 def only_kits_left(machine: Machine) -> None:
@@ -142,7 +143,7 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
     "head edited": (lambda it: (it.state / "trust/head.json").write_bytes(b"{}\n"), "head.json: lnm has not written it"),
     "head set back": (
         lambda it: (it.state / "trust/head.json").write_bytes(
-            journal.rendered({"chain": state.look(it.state).journal.chain, "count": 3, "head": "0" * 64})
+            chain.rendered({"chain": state.look(it.state).journal.chain, "count": 3, "head": "0" * 64})
         ),
         "head.json: knows 3 lines, and the journal has 9",
     ),
@@ -330,7 +331,7 @@ def test_old_kits_may_be_removed_with_their_receipts(used: Machine) -> None:
 
 def test_a_clock_that_went_back_is_told_and_nothing_is_accepted_because_of_it(program: Path, kit: Kit, used: Machine) -> None:
     """T5."""
-    ahead = (dt.datetime.now(dt.UTC) + dt.timedelta(days=3650)).strftime(journal.AT)
+    ahead = (dt.datetime.now(dt.UTC) + dt.timedelta(days=3650)).strftime(chain.AT)
     facts = {"file": "", "exit": 5, "why": "from the future"}
     data = used.journal.read_bytes()
     used.journal.write_bytes(data + journal.line(journal.read(data), journal.REFUSED, facts, ahead))

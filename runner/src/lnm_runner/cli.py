@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lnm_runner.commands import Result
+    from lnm_runner.options import Runbook
 
 SCHEMA = "stellaops.lnm.output/1"
 """The form of --json: runner/lnm-output.schema.json in the kit."""
@@ -40,6 +41,8 @@ environment:
   LNM_TRUSTED_KEY                the public key that a kit must be signed by
   LNM_EVENTS_TTL_DAYS            how long published events are kept (default: 90; 0: for ever)
   LNM_STATE_DIR                  where the trust policy, work files and reports are kept (default: below XDG state)
+  LNM_OPERATOR                   who is in charge, as the evidence of a runbook names them
+  LNM_EVIDENCE_KEY               the private key that signs the evidence of a rehearsal
   LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
@@ -122,6 +125,7 @@ def parser() -> Parser:
     for looking in (verify, explain):
         looking.add_argument("kit", metavar="KIT", type=Path, help="the kit")
     of_the_trust(command, key, kits)
+    of_the_runbook(command, common, kit, key)
     # fmt: on
     return top
 
@@ -156,17 +160,64 @@ def of_the_backfill(command: Callable[..., Parser], common: Parser, kit: Parser,
     backfill.add_argument("--execute", action="store_true", help="do it; without it, it is counted and forecast")
     backfill.add_argument("--resume", action="store_true", help="also where its entry in the ledger was lost; see lnm doctor")
     backfill.add_argument("--dry-run", action="store_true", help="write nothing, also beside --execute")
-    backfill.add_argument("--batch-size", metavar="N", type=int, default=500, help="documents of a batch (default: 500)")
-    backfill.add_argument("--stop-on-error", action="store_true", help="stop after the batch in which a document fails")
-    backfill.add_argument("--max-errors", metavar="N", type=int, help="stop once more than N documents have failed")
-    backfill.add_argument("--max-lag", metavar="SECONDS", type=float, default=30, help="pause while a member is so late (30)")
-    backfill.add_argument("--workers", metavar="N", type=int, default=1, help="processes that work side by side (default: 1)")
+    with_pace(backfill)
     backfill.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
     validate = command("validate", "whether what a backfill has left fits together; read-only", common, kit, key)
     validate.add_argument("--full", action="store_true", help="hash every document, not a sample of them")
     prove = command("prove", "prove a document, or all, against the report of a backfill; read-only", common)
     prove.add_argument("--id", metavar="ID", default="", help="the _id of what was written, or of a document of advisory_raw")
     prove.add_argument("--report", metavar="FILE", type=Path, help="the report (default: that of the state folder)")
+    # fmt: on
+
+
+def of_the_runbook(command: Callable[..., Parser], common: Parser, kit: Parser, key: Parser) -> None:
+    """The runbook, and the outbox that it switches on."""
+    # fmt: off
+    book = command("runbook", "a stage of the runbook, or what came of it; without --execute it is only said", common, kit, key)
+    book.add_argument("stage", metavar="STAGE", help="preflight, freeze, backup, prove-backup, apply-21-101, backfill-21-102, "
+                      "validate, enable-outbox, unfreeze, watch; rollback-21-102, restore; or status, begin, evidence, report, "
+                      "receipt, forecast")
+    book.add_argument("file", nargs="?", metavar="FILE", type=Path, help="receipt: verify this one, with --key")
+    book.add_argument("--execute", action="store_true", help="do it")
+    book.add_argument("--env", metavar="ENV", default="staging", help="staging (default) or production")
+    book.add_argument("--operator", metavar="NAME", default="", help="who is in charge (default: $LNM_OPERATOR)")
+    book.add_argument("--evidence", metavar="FILE", type=Path, help="production: the evidence of its rehearsal")
+    book.add_argument("--evidence-max-age", metavar="DAYS", type=int, help="production: it may be so old, or as the policy says")
+    book.add_argument("--skip", action="store_true", help="leave the stage out; needs a reason")
+    book.add_argument("--reason", metavar="WHY", default="", help="why a stage is skipped, or a journal begun anew")
+    book.add_argument("--compress", metavar="HOW", default="gzip", help="of a backup: gzip (default), zstd or none")
+    book.add_argument("--backup", metavar="FOLDER", type=Path, help="where the backup is (default: below $LNM_STATE_DIR)")
+    book.add_argument("--calm", metavar="SECONDS", type=float, default=600, help="watch: nothing is wrong for so long (600)")
+    book.add_argument("--timeout", metavar="SECONDS", type=float, default=0, help="watch: give up after so long (0: never)")
+    book.add_argument("--out", metavar="FOLDER", type=Path, help="report, receipt: where it is written")
+    book.add_argument("--full", action="store_true", help="validate: hash every document, not a sample of them")
+    book.add_argument("--accept-ttl-deletes", metavar="N", type=int, default=0, help="apply: agree to lose so many expired rows")
+    book.add_argument("--force", action="store_true", help="a way back: although events were published; needs a reason")
+    book.add_argument("--force-reason", metavar="WHY", default="", help="why; it is kept")
+    book.add_argument("--wait", metavar="SECONDS", type=int, default=0, help="wait so long for another runner to end")
+    with_pace(book)
+    below = command("outbox", "whether events are published, and a small publisher")
+    boxes = below.add_subparsers(dest="outbox_command", metavar="COMMAND", title="commands", required=True)
+    command("status", "how many events wait, and for how long; read-only", common, below=boxes)
+    for name, summary in (("enable", "let events be published"), ("disable", "let no more events be published")):
+        command(name, f"{summary}; without --execute it is only said", common, kit, key, below=boxes).add_argument(
+            "--execute", action="store_true", help="do it")
+    publish = command("publish", "publish what waits; without --execute it is only counted", common, below=boxes)
+    publish.add_argument("--execute", action="store_true", help="do it")
+    publish.add_argument("--publisher", metavar="KIND", default="stdout", help="stdout (default) or ndjson")
+    publish.add_argument("--out", metavar="FILE", type=Path, help="ndjson: the file that events are added to")
+    publish.add_argument("--follow", action="store_true", help="go on until it is stopped")
+    # fmt: on
+
+
+def with_pace(backfill: Parser) -> None:
+    """The options of a backfill that say how fast, and how many may fail."""
+    # fmt: off
+    backfill.add_argument("--batch-size", metavar="N", type=int, default=500, help="documents of a batch (default: 500)")
+    backfill.add_argument("--stop-on-error", action="store_true", help="stop after the batch in which a document fails")
+    backfill.add_argument("--max-errors", metavar="N", type=int, help="stop once more than N documents have failed")
+    backfill.add_argument("--max-lag", metavar="SECONDS", type=float, default=30, help="pause while a member is so late (30)")
+    backfill.add_argument("--workers", metavar="N", type=int, default=1, help="processes that work side by side (default: 1)")
     # fmt: on
 
 
@@ -259,7 +310,7 @@ def run(parsed: argparse.Namespace) -> Result:
         resume=given.get("resume", False),
         accept_ttl_deletes=given.get("accept_ttl_deletes", 0),
         delivery=given.get("delivery"),
-        subcommand=given.get("kit_command") or given.get("trust_command") or "",
+        subcommand=subcommand_of(given),
         signatures=tuple(given.get("signature") or ()),
         environment=dict(os.environ),
         progress=Progress() if parsed.json else Progress(tell, is_terminal=sys.stderr.isatty()),
@@ -273,13 +324,35 @@ def run(parsed: argparse.Namespace) -> Result:
         report=given.get("report"),
         max_lag_s=given.get("max_lag", 30),
         workers=given.get("workers", 1),
-        files=tuple(given.get("files") or ()),
+        files=tuple(given.get("files") or filter(None, [given.get("file")])),
         tenants=given.get("tenants", 1),
         documents=given.get("documents"),
+        runbook=runbook_of(given),
     )
     module = parsed.command.replace("-", "_")
     result: Result = importlib.import_module(f"lnm_runner.commands.{module}").run(options)
     return result
+
+
+def subcommand_of(given: Mapping[str, Any]) -> str:
+    """The word behind the command, where it is a command of its own."""
+    return next((given[name] for name in ("kit_command", "trust_command", "outbox_command", "stage") if given.get(name)), "")
+
+
+def runbook_of(given: Mapping[str, Any]) -> Runbook:
+    """What the runbook and the outbox alone are asked.
+
+    Raises: InputError.
+    """
+    from lnm_runner.options import Runbook  # noqa: PLC0415 - --help does not need it
+
+    names = {
+        "environment": "env", "evidence_max_age_days": "evidence_max_age", "calm_s": "calm", "timeout_s": "timeout",
+        "follows": "follow",
+    }  # fmt: skip
+    alike = ("skip", "reason", "evidence", "operator", "compress", "backup", "publisher", "out")
+    asked = {**names, **{name: name for name in alike}}
+    return Runbook(**{name: given[option] for name, option in asked.items() if option in given})
 
 
 def reason_of(given: Mapping[str, Any]) -> str:

@@ -134,7 +134,7 @@ REFUSALS: Mapping[int, tuple[type[RunnerError], str, str]] = {
     USER_WRITES_BLOCKED: (
         RetryableError,
         "writes are blocked on this cluster (it is frozen)",
-        "unfreeze first (setUserWriteBlockMode), or use a user that may write in a freeze",
+        "lnm doctor says who has frozen it; unfreeze first, or use a user that may write in a freeze (lnmBypassFreeze)",
     ),
 }
 """`{code: (error, what is wrong, what to do)}`"""

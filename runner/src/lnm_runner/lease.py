@@ -1,6 +1,7 @@
 """One runner at a time: the lease, and the fences behind it (collection `lnm_lease`, decisions §12).
 
-The lease is the document `_id: "runner"`: `{epoch, owner: {host, pid, run}, purpose, acquiredAt, renewedAt, expiresAt}`. Rules:
+The lease is the document `runner`: `{_id, epoch, owner: {host, pid, run}, purpose, acquiredAt, renewedAt, expiresAt}`; a
+publisher holds another one, `publisher`, by the same rules:
 (1) only the server's clock (`$$NOW`) says whether it is free; (2) each acquisition has a higher epoch, and the document is
 never removed; (3) while it is held a thread renews it; who cannot renew it until it runs out stops itself, also where a link has
 stalled and no socket fails: nothing that is sent after that, or to part, is waited for; (4) documents are written in transactions
@@ -57,6 +58,8 @@ class Lease:
     lasts_s: float
     say: Callable[[str], None] = field(default=lambda _: None, repr=False)
     """Takes a line about what is waited for."""
+    name: str = RUNNER
+    """`_id` of its document: who publishes holds another one than who migrates."""
     lost: threading.Event = field(default_factory=threading.Event)
     """Set once this process knows that it is gone."""
     unanswered: threading.Event = field(default_factory=threading.Event)
@@ -74,7 +77,7 @@ class Lease:
     @property
     def mine(self) -> dict[str, Any]:
         """Matches the lease as long as nobody has taken it over."""
-        return {"_id": RUNNER, "epoch": self.epoch, "owner.run": self.run}
+        return {"_id": self.name, "epoch": self.epoch, "owner.run": self.run}
 
     def check(self) -> None:
         """Asks the server whether it is held.
@@ -162,34 +165,36 @@ def later(seconds: float) -> dict[str, Any]:
     return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": Int64(int(seconds * 1000))}}
 
 
-def holder(database: Database) -> Mapping[str, Any] | None:
+def holder(database: Database, name: str = RUNNER) -> Mapping[str, Any] | None:
     """The lease's document with `isHeld` and `expiresInMs`, both by the server's clock; None where there never was one.
 
     Raises: LedgerError for a document that no runner wrote.
     """
-    row = next(iter(database[COLLECTION].aggregate([{"$match": {"_id": RUNNER}}, {"$set": {"now": "$$NOW"}}])), None)
+    row = next(iter(database[COLLECTION].aggregate([{"$match": {"_id": name}}, {"$set": {"now": "$$NOW"}}])), None)
     if row is None:
         return None
     times = all(isinstance(row.get(name), dt.datetime) for name in ("acquiredAt", "renewedAt", "expiresAt"))
     if not times or not isinstance(row.get("owner"), dict) or not isinstance(row.get("epoch"), int):
         raise LedgerError(
-            f"{COLLECTION}: the document {RUNNER} is none that a runner wrote",
-            hint=f"see that no runner is at work, then remove it: db.{COLLECTION}.deleteOne({{_id: '{RUNNER}'}})",
+            f"{COLLECTION}: the document {name} is none that a runner wrote",
+            hint=f"see that no runner is at work, then remove it: db.{COLLECTION}.deleteOne({{_id: '{name}'}})",
         )
     left = (row["expiresAt"] - row["now"]) // dt.timedelta(milliseconds=1)
     return {**row, "isHeld": left > 0, "expiresInMs": left}
 
 
-def acquire(database: Database, purpose: str, *, lasts_s: float, say: Callable[[str], None] = lambda _: None) -> Lease:
+def acquire(
+    database: Database, purpose: str, *, lasts_s: float, say: Callable[[str], None] = lambda _: None, name: str = RUNNER
+) -> Lease:
     """Takes the lease if it is free.
 
     Raises: LockedError that names its holder; PyMongoError, also where the server does not answer in the time of the lease.
     """
     with pymongo.timeout(max(lasts_s, SLACK_S)):
-        return asked(database, purpose, lasts_s=lasts_s, say=say)
+        return asked(database, purpose, lasts_s=lasts_s, say=say, name=name)
 
 
-def asked(database: Database, purpose: str, *, lasts_s: float, say: Callable[[str], None]) -> Lease:
+def asked(database: Database, purpose: str, *, lasts_s: float, say: Callable[[str], None], name: str) -> Lease:
     """The same, for as long as it takes."""
     owner = {"host": platform.node(), "pid": os.getpid(), "run": uuid.uuid4().hex}
     # higher than any that was ever seen here: the document of the lease may have been removed by hand, the fences have not
@@ -210,12 +215,12 @@ def asked(database: Database, purpose: str, *, lasts_s: float, say: Callable[[st
         {"$unset": "free"},
     ]
     asked_at = time.monotonic()
-    row = database[COLLECTION].find_one_and_update({"_id": RUNNER}, update, upsert=True, return_document=ReturnDocument.AFTER)
+    row = database[COLLECTION].find_one_and_update({"_id": name}, update, upsert=True, return_document=ReturnDocument.AFTER)
     if row is None:
         raise RunnerError(f"{COLLECTION}: an upsert has returned nothing")
     if row.get("owner") != owner:
-        raise locked(holder(database) or row)
-    return Lease(database, int(row["epoch"]), owner, lasts_s, say, asked_at=asked_at)
+        raise locked(holder(database, name) or row)
+    return Lease(database, int(row["epoch"]), owner, lasts_s, say, name, asked_at=asked_at)
 
 
 def acquired(database: Database, purpose: str, *, lasts_s: float, wait_s: float, say: Callable[[str], None]) -> Lease:
@@ -243,7 +248,16 @@ def held(
 
     Raises: LockedError; LeaseLostError, from anywhere in the block.
     """
-    lease = acquired(database, purpose, lasts_s=lasts_s, wait_s=wait_s, say=say)
+    with kept(acquired(database, purpose, lasts_s=lasts_s, wait_s=wait_s, say=say)) as lease:
+        yield lease
+
+
+@contextlib.contextmanager
+def kept(lease: Lease) -> Iterator[Lease]:
+    """Keeps a lease for a block, and lets it go at its end.
+
+    Raises: LeaseLostError, from anywhere in the block.
+    """
     try:
         with renewed(lease):
             yield lease

@@ -33,6 +33,8 @@ BACKFILLED = (*SHARDED, "advisory_linkset_tombstones")
 INPUT = ("advisory_raw", "advisory", "documents.files", "documents.chunks")
 RUNS, CHECKPOINTS, FAILED, BEFORE = "lnm_runs", "lnm_checkpoints", "lnm_backfill_errors", "lnm_backfill_before"
 SWITCHES = "lnm_settings"
+PROOF = "_lnm_proof"
+"""Ends the name of the scratch database in which a backup is proved."""
 
 Resource: TypeAlias = Mapping[str, Any]
 """As MongoDB has it: `{db, collection}`, an empty collection being the database itself, or `{cluster: True}`."""
@@ -48,6 +50,8 @@ class Privilege:
     """Of the database that the role is about, or of `database`; without them the privilege is on that database as a whole."""
     database: str = ""
     """Another one than the role is about."""
+    suffix: str = ""
+    """Ends the name of the database that the role is about, where it is a scratch one beside."""
     cluster: bool = False
     only_on: str = ""
     """The topology that needs it; empty: each."""
@@ -60,7 +64,7 @@ class Privilege:
             yield {"cluster": True}
             return
         for collection in self.collections or ("",):
-            yield {"db": self.database or database, "collection": collection}
+            yield {"db": (self.database or database) + self.suffix, "collection": collection}
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Role:
     @property
     def is_of_the_cluster(self) -> bool:
         """True where it has to live in `admin`."""
-        return any(privilege.cluster or privilege.database for privilege in self.privileges)
+        return any(privilege.cluster or privilege.database or privilege.suffix for privilege in self.privileges)
 
     def home(self, database: str) -> str:
         """The database that it lives in."""
@@ -254,6 +258,117 @@ ROLES = (
         "Writes also while the cluster is frozen (setUserWriteBlockMode): for the window, beside lnmApply21101.",
         ("freeze",),
         (Privilege(("bypassWriteBlockingMode",), "applies while the product's own writes are refused", cluster=True),),
+    ),
+    Role(
+        "lnmFreeze",
+        "Freezes the cluster for a window, and lets it take writes again: lnm runbook freeze, unfreeze. Not beside "
+        "lnmBypassFreeze: its own write is the one that must be refused.",
+        ("runbook freeze",),
+        (
+            Privilege(("setUserWriteBlockMode",), "has the server refuse the writes of users, and take them again", cluster=True),
+            Privilege(("serverStatus",), "sees whether it does", cluster=True),
+            Privilege(
+                ("find", "insert", "update", "remove"),
+                "writes down who freezes and why; makes the write that must be refused, and takes it away where it was not",
+                (SWITCHES,),
+            ),
+        ),
+    ),
+    Role(
+        "lnmEnableOutbox",
+        "Lets events be published, or not: lnm runbook enable-outbox, lnm outbox enable, disable.",
+        ("outbox switch",),
+        (
+            Privilege(("find", "insert", "update"), "sets the switch", (SWITCHES,)),
+            Privilege(("find",), "sees that no backfill is half-way", (RUNS,)),
+        ),
+        ("lnmRead",),
+    ),
+    Role(
+        "lnmPublish",
+        "Publishes the events of both outboxes: lnm outbox publish.",
+        ("outbox publish",),
+        (
+            Privilege(("find", "update"), "reads what is to be published, and marks what was", OUTBOXES),
+            Privilege(("find",), "sees whether publishing is switched on", (SWITCHES,)),
+            Privilege(("find",), "sees that no backfill is half-way", (RUNS,)),
+            Privilege(("find", "insert", "update"), "holds the publisher's lease, so that one publishes at a time", (LEASE,)),
+        ),
+    ),
+    Role(
+        "lnmWatch",
+        "Looks at the outboxes after the window and changes nothing: lnm runbook watch, lnm outbox status.",
+        ("runbook watch", "outbox status"),
+        (
+            Privilege(("find",), "counts what waits, and since when", OUTBOXES),
+            Privilege(("find",), "sees since when events may be published", (SWITCHES,)),
+            Privilege(("find",), "sees whether a migration has failed", (LEDGER,)),
+            Privilege(("find",), "counts what a backfill could make nothing of", (FAILED,)),
+            Privilege(("replSetGetStatus",), "how far behind the members are", cluster=True),
+        ),
+    ),
+    Role(
+        "lnmRunbook",
+        "What each stage of the runbook needs beside the role of its own: lnm runbook status, begin, evidence, and every stage.",
+        ("runbook",),
+        (Privilege(("find",), "sees whether production has begun here, and who has frozen it", (SWITCHES,)),),
+    ),
+    Role(
+        "lnmFingerprint",
+        "Reads every document, to prove that a way back leads back: beside the roles of apply-21-101 and rollback-21-102.",
+        ("runbook fingerprint",),
+        (
+            Privilege(("listCollections",), "finds out which collections are there, and their options"),
+            Privilege(("find", "listIndexes"), "hashes the documents and the indexes of each"),
+        ),
+    ),
+    Role(
+        "lnmBackup",
+        "Backs the database up, and proves the backup in a scratch database beside: lnm runbook backup, prove-backup.",
+        ("runbook backup",),
+        (
+            Privilege(("listCollections", "dbStats"), "finds out which collections are there, and how much they hold"),
+            Privilege(("find", "listIndexes"), "reads every collection, its options and its indexes"),
+            Privilege(("insert", "update"), "holds the lease, so that one runner works at a time", (LEASE,)),
+            Privilege(
+                ("listCollections", "createCollection", "insert", "bypassDocumentValidation", "createIndex"),
+                "restores the backup into the scratch database",
+                suffix=PROOF,
+            ),
+            Privilege(
+                ("convertToCapped", "collMod"),
+                "makes capped collections, and has documents of clustered ones expire, as they do",
+                suffix=PROOF,
+            ),
+            Privilege(("find", "listIndexes"), "compares what is there with the backup", suffix=PROOF),
+            Privilege(("dropCollection", "dropDatabase"), "drops it again", suffix=PROOF),
+            Privilege(("serverStatus",), "whether writes are frozen", cluster=True),
+            Privilege(("bypassWriteBlockingMode",), "does so while they are", cluster=True),
+        ),
+    ),
+    Role(
+        "lnmRestore",
+        "Puts the whole database back from its backup: lnm runbook restore. It may remove everything in it: for that hour alone.",
+        ("runbook restore",),
+        (
+            Privilege(("listCollections", "find", "listIndexes"), "compares what is there with the backup"),
+            Privilege(
+                ("createCollection", "insert", "bypassDocumentValidation", "createIndex"),
+                "loads each collection beside the present one",
+            ),
+            Privilege(
+                ("convertToCapped", "collMod"),
+                "makes capped collections, and has documents of clustered ones expire, as before",
+            ),
+            Privilege(
+                ("dropCollection",),
+                "renames it over that one, as the server asks for this action for it, and drops what has come since",
+            ),
+            Privilege(("remove",), "removes settings that have come since", (SWITCHES,)),
+            Privilege(("update",), "holds the lease, so that one runner works at a time", (LEASE,)),
+            Privilege(("serverStatus",), "whether writes are frozen", cluster=True),
+            Privilege(("bypassWriteBlockingMode",), "does so while they are", cluster=True),
+        ),
     ),
     Role(
         "lnmSeedDemo",

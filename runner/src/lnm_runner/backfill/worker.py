@@ -23,6 +23,7 @@ from lnm_runner.backfill import lag, pace, runlog, runs, workfile
 from lnm_runner.backfill.batches import BATCH_BYTES, ERRORS, Batch, Partition, Written
 from lnm_runner.backfill.making import STAGES, Input
 from lnm_runner.backfill.pace import Limits, State
+from lnm_runner.durations import SECOND_MS
 from lnm_runner.errors import DocumentsFailedError, LedgerError, RetryableError
 from lnm_runner.lease import Lease
 from lnm_runner.mongo import Database
@@ -124,7 +125,9 @@ class Hand:
         while True:
             elapsed_s = time.monotonic() - self.measured_at if self.state.paused_s else 0.0
             self.measured_at = time.monotonic()
-            decision = pace.decide(self.state, self.limits(), lag.measured(self.database.client.admin, self.shards), elapsed_s)
+            sample = lag.measured(self.database.client.admin, self.shards)
+            runlog.append(self.place.folder, "lag", lagMs=None if sample.lag_s is None else round(sample.lag_s * SECOND_MS))
+            decision = pace.decide(self.state, self.limits(), sample, elapsed_s)
             self.state = decision.state
             if decision.said:
                 runlog.append(self.place.folder, "pace", said=decision.said)

@@ -6,7 +6,6 @@ nothing.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from lnm_runner import history, ledger, migrations, mongo, privileges
@@ -18,6 +17,7 @@ from lnm_runner.kit import open_kit
 from lnm_runner.mongo import Database, Topology
 from lnm_runner.options import BACKFILL as DELIVERY
 from lnm_runner.options import Options
+from lnm_runner.place import folder_name
 
 MOST_WORKERS = 64
 
@@ -74,11 +74,7 @@ def require_sensible(options: Options) -> None:
 
 def folder_of(database: Database, options: Options) -> Any:
     """Where the work file and the report of a database are: one folder for each database of each cluster."""
-    hello = database.client.admin.command("hello")
-    known = (
-        f"{hello.get('setName') or ','.join(sorted(f'{host}:{port}' for host, port in database.client.nodes))}/{database.name}"
-    )
-    return options.state_folder / "backfill" / f"{database.name}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
+    return options.state_folder / "backfill" / folder_name(database)
 
 
 def done(outcome: whole.Outcome, job: whole.Job, warning: str) -> Result:

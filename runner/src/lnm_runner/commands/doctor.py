@@ -1,7 +1,7 @@
 """`lnm doctor`: what is wrong here, with evidence, and the exact command that goes on. Read-only.
 
-It looks at the lease, at each row of the ledger (what was made is looked for, thing by thing), at what a rollback may have left,
-and, with a kit, at the ledger's story beside the kit's. Exit 2 where something must be seen to.
+It looks at the lease, at what is frozen, at each row of the ledger (what was made is looked for, thing by thing), at what a
+rollback may have left, and, with a kit, at the ledger's story beside the kit's. Exit 2 where something must be seen to.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lnm_runner import execution, history, lease, ledger, migrations, mongo, roles, things
+from lnm_runner import execution, freeze, history, lease, ledger, migrations, mongo, roles, things
 from lnm_runner.commands import Result
 from lnm_runner.errors import InputError, LedgerError
 from lnm_runner.history import Known
 from lnm_runner.kit import open_kit
 from lnm_runner.ledger import UP, Entry
-from lnm_runner.mongo import Database
+from lnm_runner.mongo import Database, Server
 from lnm_runner.options import LONGEST_LEASE_S, Options
 from lnm_runner.schema import TWIN
 from lnm_runner.things import Evidence
@@ -68,7 +68,7 @@ def run(options: Options) -> Result:
         holder = lease.holder(server.database)
         is_held = holder is not None and bool(holder["isHeld"])
         known = migrations.known(kit) if kit else None
-        findings = [*lasting(holder), *found(server.database, options, known, is_held=is_held)]
+        findings = [*lasting(holder), *frozen(server, options), *found(server.database, options, known, is_held=is_held)]
     data = {
         "database": server.database.name,
         "lease": lease.shown(holder),
@@ -99,6 +99,13 @@ def lasting(holder: Mapping[str, Any] | None) -> Iterator[Finding]:
             advice=f"see that no runner is at work, and that the server's clock is right; then db.{lease.COLLECTION}.updateOne("
             f'{{_id: "{lease.RUNNER}"}}, {{$set: {{expiresAt: new Date()}}}})',
         )
+
+
+def frozen(server: Server, options: Options) -> Iterator[Finding]:
+    """A freeze that is on, or was left between two steps; in a window it is meant."""
+    if told := freeze.leftover(server):
+        ways = (options.command("runbook", "status"), options.command("runbook", freeze.BACK, "--execute"))
+        yield Finding(told, ways, "in a window this is meant; ask whom it names before you lift it")
 
 
 def lines(findings: list[Finding]) -> list[str]:

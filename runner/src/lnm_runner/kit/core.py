@@ -60,6 +60,11 @@ class PublicKey(Protocol):
     algorithm: Algorithm
     fingerprint: str
     """SHA-256 of the SPKI: 64 hex digits."""
+    keyid: str
+    """Its OpenSSH fingerprint: how a DSSE names it."""
+
+    def verifies(self, message: bytes, signature: bytes) -> bool:
+        """Whether this key made a signature over a message."""
 
 
 class Report(Protocol):
@@ -94,6 +99,12 @@ class Verifier(Protocol):
 
     def read_keys(self, data: bytes, file: str) -> Sequence[PublicKey]:
         """The keys of one PEM file; `file` is how it is called where it is refused."""
+
+    def check_dsse(self, file: str, data: bytes, keys: Sequence[PublicKey]) -> tuple[bytes, PublicKey]:
+        """The payload of a DSSE in its one form, and the key that has signed it."""
+
+    def parse_canonical(self, data: bytes) -> object:
+        """The value of canonical JSON and one LF, its numbers integers; ValueError where it is none."""
 
     def verify(self, kit: Path, keys: Sequence[PublicKey]) -> Report:
         """Verifies a folder or a tarball."""

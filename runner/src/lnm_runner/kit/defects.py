@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from lnm_runner import chain
 from lnm_runner.errors import StateError, gathered
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit import state
@@ -49,7 +50,7 @@ def defects(seen: Seen) -> Iterator[str]:
     elif not seen.journal.entries:
         yield from without_journal(seen)
     else:
-        yield from wrong_head(seen)
+        yield from chain.wrong_head(seen.journal, seen.head, f"{state.TRUST}/{state.HEAD}", JOURNAL)  # (2)
         yield from wrong_receipts(seen)
         yield from wrong_active(seen)
         yield from wrong_policy(seen)
@@ -68,31 +69,11 @@ def without_journal(seen: Seen) -> Iterator[str]:
         yield f"{JOURNAL}: is gone or empty, and {', '.join(there)} {'are' if there[1:] else 'is'} there"
 
 
-def wrong_head(seen: Seen) -> Iterator[str]:
-    """(2)."""
-    entries, where = seen.journal.entries, f"{state.TRUST}/{state.HEAD}"
-    if seen.head is None:
-        if len(entries) > 1:
-            yield f"{where}: is gone, and the journal has {len(entries)} lines"
-        return
-    head = state.read_form(seen.head, state.HEAD_FORM)
-    if not head:
-        yield f"{where}: lnm has not written it"
-    elif head["chain"] != seen.journal.chain:
-        yield f"{where}: belongs to another journal than the one that is there now"
-    elif head["count"] > len(entries):
-        yield f"{JOURNAL}: ends after line {len(entries)}, and {where} knows line {head['count']}: lines were cut off"
-    elif head["count"] < len(entries) - 1:
-        yield f"{where}: knows {head['count']} lines, and the journal has {len(entries)}: it was set back, or lines were added"
-    elif head["count"] < 1 or entries[head["count"] - 1].sha256 != head["head"]:
-        yield f"{JOURNAL}: line {head['count']} is not the one that {where} knows"
-
-
 def wrong_receipts(seen: Seen) -> Iterator[str]:
     """(3), (5)."""
     now = seen.standing
     for name, data in seen.receipts.items():
-        where, receipt = f"{state.KITS}/{name}{state.RECEIPT}", state.read_form(data, state.RECEIPT_FORM)
+        where, receipt = f"{state.KITS}/{name}{state.RECEIPT}", chain.read_form(data, state.RECEIPT_FORM)
         if not receipt or folder_name(receipt["version"], receipt["rootHash"]) != name:
             yield f"{where}: lnm has not written it"
         elif receipt["chain"] == seen.journal.chain:

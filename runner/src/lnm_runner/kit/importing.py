@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from lnm_runner.chain import now
 from lnm_runner.errors import ChecksumError, RunnerError, StateError
 from lnm_runner.kit import Trust, Verified, journal, quarantine, state, verify
 from lnm_runner.kit.admission import Imported, check_policy, decide
 from lnm_runner.kit.copying import TARBALL, copy_folder, copy_tarball, opened
 from lnm_runner.kit.held import READ, Held, told
 from lnm_runner.kit.standing import Known, Standing
-from lnm_runner.kit.store import Store, now
+from lnm_runner.kit.store import Store
 from lnm_runner.kit.unpacking import unpack
 
 UNPACKED: Final = "kit"

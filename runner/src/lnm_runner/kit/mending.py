@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from lnm_runner import chain
 from lnm_runner.errors import StateError
 from lnm_runner.kit import defects, journal, state
 from lnm_runner.kit import policy as trust_policy
@@ -50,7 +51,7 @@ def mend(store: Store, seen: Seen) -> None:
         store.mended.append(f"line {len(seen.journal.entries) + 1} of the journal was not written to its end, and was cut off")
     if not seen.journal.entries:
         store.append(journal.BEGUN, {"nonce": secrets.token_hex(16), "schema": journal.SCHEMA})
-    elif seen.head is None or state.read_form(seen.head, state.HEAD_FORM)["count"] != len(seen.journal.entries):
+    elif seen.head is None or chain.read_form(seen.head, chain.HEAD_FORM)["count"] != len(seen.journal.entries):
         store.write_head()
         store.mended.append(f"{state.HEAD} was one line behind the journal, and was written anew")
     mend_import(store, seen)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from lnm_runner import chain
 from lnm_runner.errors import RunnerError
-from lnm_runner.kit import journal
 from lnm_runner.kit.held import Held
 from lnm_runner.kit.state import SMALL
 
@@ -32,7 +32,7 @@ def keep(root: Held, incoming: Held, name: str, size: int, reason: dict[str, Any
         with quarantine.made(sha256) as place:
             if size <= LARGEST and COPY not in place.names():
                 incoming.move(name, place, COPY)
-            place.replace(REASON, journal.rendered(reason))
+            place.replace(REASON, chain.rendered(reason))
 
 
 def make_room(quarantine: Held, sha256: str) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lnm_runner.chain import HEX, read_form
 from lnm_runner.errors import RunnerError
 from lnm_runner.kit import defects, journal, state
 from lnm_runner.kit import policy as trust_policy
@@ -65,7 +66,7 @@ class Saved:
 def saved(seen: Seen, lines: list[Any], policy: Policy | None) -> Saved:
     """What can be saved: `lines` are those of broken journals that are JSON objects, `policy` is the one that lies there."""
     minimum = policy.minimum_version if policy else ""
-    receipts = [found for data in seen.receipts.values() if (found := state.read_form(data, state.RECEIPT_FORM))]
+    receipts = [found for data in seen.receipts.values() if (found := read_form(data, state.RECEIPT_FORM))]
     facts = [line["facts"] for line in lines if isinstance(line.get("facts"), dict)]
     kits = {known.root_hash: known for known in (*known_kits([*facts, *receipts]), *seen.standing.kits.values())}
     folders = [name.partition("-")[0] for name in seen.folders]
@@ -75,7 +76,7 @@ def saved(seen: Seen, lines: list[Any], policy: Policy | None) -> Saved:
     is_highest = active is not None and active.version == highest and active.name in seen.folders
     is_known = active is not None and active.root_hash in kits
     chains = {seen.journal.chain, *now.chains, *(receipt["chain"] for receipt in receipts)}
-    chains |= {chain for one in facts for chain in texts(one.get("chains")) if re.fullmatch(journal.HEX, chain)}
+    chains |= {chain for one in facts for chain in texts(one.get("chains")) if re.fullmatch(HEX, chain)}
     return Saved(
         defects=tuple(defects.defects(seen))[:MOST_KEPT],
         highest=highest,
@@ -111,7 +112,7 @@ def known_kits(facts: list[Any]) -> Iterator[Known]:
         pairs = [(one.get("version"), one.get("rootHash")), *(text.split(" ")[:2] for text in texts(one.get("kits")))]
         for pair in pairs:
             text = " ".join(map(str, pair))
-            if re.fullmatch(f"{journal.VERSION} {journal.HEX}", text):
+            if re.fullmatch(f"{journal.VERSION} {HEX}", text):
                 version, root_hash = text.split(" ")
                 yield Known(version, root_hash)
 
@@ -224,6 +225,6 @@ def settle_kits(kits: Held, seen: Seen, found: Saved) -> None:
         if name not in known:
             kits.remove(name)
     for name, data in seen.receipts.items():
-        receipt = state.read_form(data, state.RECEIPT_FORM)
+        receipt = read_form(data, state.RECEIPT_FORM)
         if not receipt or folder_name(receipt["version"], receipt["rootHash"]) != name:
             kits.remove(name + state.RECEIPT)

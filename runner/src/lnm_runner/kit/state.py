@@ -18,7 +18,6 @@ Whether all of it is as it was left: defects.py.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from lnm_runner import chain
 from lnm_runner.kit import journal
 from lnm_runner.kit import policy as trust_policy
 from lnm_runner.kit.held import Held, state_folder
@@ -46,9 +46,13 @@ KIT: Final = re.compile(rf"({journal.VERSION})-[0-9a-f]{{16}}")
 SMALL: Final = 64 << 10  # bytes of a file that is read whole
 LOOKS: Final = 5
 """So often a reader looks again that met somebody at work."""
-HEAD_FORM: Final[Mapping[str, Any]] = {"chain": journal.HEX, "count": int, "head": journal.HEX}
-ACTIVE_FORM: Final[Mapping[str, Any]] = {"rootHash": journal.HEX, "version": journal.VERSION}
-RECEIPT_FORM: Final[Mapping[str, Any]] = {**HEAD_FORM, **ACTIVE_FORM, "importedAt": journal.TIME, "policy": f"(?:{journal.HEX})?"}
+ACTIVE_FORM: Final[Mapping[str, Any]] = {"rootHash": chain.HEX, "version": journal.VERSION}
+RECEIPT_FORM: Final[Mapping[str, Any]] = {
+    **chain.HEAD_FORM,
+    **ACTIVE_FORM,
+    "importedAt": chain.TIME,
+    "policy": f"(?:{chain.HEX})?",
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Seen:
     @property
     def active_kit(self) -> Known | None:
         """What kits/active names; None where it is not there, or not a file of ours."""
-        found = read_form(self.active, ACTIVE_FORM)
+        found = chain.read_form(self.active, ACTIVE_FORM)
         return Known(found["version"], found["rootHash"]) if found else None
 
     @property
@@ -89,17 +93,6 @@ class Seen:
     def leftovers(self) -> list[str]:
         """Folders of kits that no line let in: an import was killed before it wrote it."""
         return [name for name in self.folders if name not in self.standing.names]
-
-
-def read_form(data: bytes | None, form: Mapping[str, Any]) -> dict[str, Any]:
-    """A small file of ours: one JSON object with these members in its one form; empty where it is none."""
-    try:
-        value = json.loads(data or b"")
-        is_ours = isinstance(value, dict) and set(value) == set(form) and journal.rendered(value) == data
-    except (ValueError, RecursionError):
-        return {}
-    is_ours = is_ours and all(journal.has_form(value[name], wanted) for name, wanted in form.items())
-    return value if is_ours else {}
 
 
 def look(path: Path) -> Seen:

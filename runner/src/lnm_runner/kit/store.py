@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from lnm_runner import chain
+from lnm_runner.chain import now
 from lnm_runner.errors import LockedError, StateError
 from lnm_runner.kit import journal, state
 from lnm_runner.kit.held import Held, refused, state_folder, told, write_all
@@ -19,11 +21,6 @@ from lnm_runner.kit.standing import Known, Standing, standing
 
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 CLOCK_SLACK: Final = dt.timedelta(minutes=5)
-
-
-def now() -> str:
-    """This host's time, as it is written down."""
-    return dt.datetime.now(dt.UTC).strftime(journal.AT)
 
 
 class Store:
@@ -78,8 +75,7 @@ class Store:
 
     def write_head(self) -> None:
         """Lets head.json name the last line."""
-        head = {"chain": self.journal.chain, "count": len(self.journal.entries), "head": self.journal.head}
-        self.trust.replace(state.HEAD, journal.rendered(head))
+        self.trust.replace(state.HEAD, chain.head_of(self.journal))
 
     def write_receipt(self, kit: Known) -> None:
         """The receipt of a kit, which keeps the journal's head as it was when the kit was let in."""
@@ -93,11 +89,11 @@ class Store:
             "rootHash": kit.root_hash,
             "version": kit.version,
         }
-        self.kits.replace(kit.name + state.RECEIPT, journal.rendered(receipt))
+        self.kits.replace(kit.name + state.RECEIPT, chain.rendered(receipt))
 
     def activate(self, kit: Known) -> None:
         """Lets kits/active name a kit, in one step, and tells it."""
-        self.kits.replace(state.ACTIVE, journal.rendered({"rootHash": kit.root_hash, "version": kit.version}))
+        self.kits.replace(state.ACTIVE, chain.rendered({"rootHash": kit.root_hash, "version": kit.version}))
         self.tell_active(kit)
 
     def tell_active(self, kit: Known) -> None:
@@ -158,7 +154,7 @@ def backwards(newest: str) -> str:
     """
     if not newest:
         return ""
-    late = dt.datetime.strptime(newest, journal.AT).replace(tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)
+    late = dt.datetime.strptime(newest, chain.AT).replace(tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)
     return (
         f"the clock of this host says {now()}, and the journal already has {newest}: set the clock" if late > CLOCK_SLACK else ""
     )

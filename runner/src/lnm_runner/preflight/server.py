@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from lnm_runner import freeze as frozen
 from lnm_runner import mongo, privileges, roles
 from lnm_runner.driver_errors import OLDEST
 from lnm_runner.errors import TopologyError
@@ -149,14 +150,15 @@ def freeze(look: Look) -> Finding:
     """Whether writes are refused (setUserWriteBlockMode), and whether that holds for this user."""
     if elsewhere := without_members(look):
         return elsewhere
-    state = look.ask("serverStatus").get("repl", {}).get("userWriteBlockMode", 1)
-    if state == 1:
-        return Finding(Status.OK, "writes are not frozen")
+    state = look.ask("serverStatus").get("repl", {}).get("userWriteBlockMode", frozen.OPEN)
+    told = frozen.leftover(look.server)
+    if state == frozen.OPEN:
+        return Finding(Status.WARN, told, "lnm runbook status") if told else Finding(Status.OK, "writes are not frozen")
     if look.is_open or look.may("bypassWriteBlockingMode"):
-        return Finding(Status.OK, "writes are frozen, and this user may write all the same")
+        return Finding(Status.OK, f"{told or 'writes are frozen'}; this user may write all the same")
     return Finding(
         Status.FAIL,
-        "writes are frozen, also those of this user",
+        f"{told or 'writes are frozen'}; this user may not write either",
         "grant lnmBypassFreeze of runbook/roles/ for the window, or unfreeze (setUserWriteBlockMode)",
     )
 

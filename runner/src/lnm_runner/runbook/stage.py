@@ -37,6 +37,8 @@ class Context:
     """`{stage: evidence}` of the stages that are done now, and were not taken back."""
     sample: Callable[[Evidence], None] = unsampled
     """Keeps `{lagMs?, documents?, total?, errors?, backlog?, oldestMs?}` with the time and the stage, for the report's charts."""
+    plan: str = ""
+    """Of the journal, `sha256:<hex>`."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ PEM (RFC 7468) whose body is JSON, the form of go-securesystemslib's package `en
 
 scrypt (RFC 7914) makes 32 bytes of the password, which open the box (XSalsa20-Poly1305, PyNaCl). The file names the cost, so only
 the three that cosign reads are taken: a forged one would else ask for any amount of memory. Which keys may be inside is
-`scripts.keys`'s to say. Written is nothing here: `cosign generate-key-pair` and `cosign import-key-pair` do that.
+`reading`'s to say. Written is nothing here: `cosign generate-key-pair` and `cosign import-key-pair` do that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import InputError, ToolError
+from .errors import OpeningError, UnusableKeyError
 
 LABELS = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")  # since cosign 2.0, and before it
 BLOCK = re.compile(rb"\s*-----BEGIN ([A-Z ]+)-----\r?\n([A-Za-z0-9+/=\s]+)-----END \1-----\s*")
@@ -42,20 +42,20 @@ class Box:
     ciphertext: bytes
 
 
-def pkcs8(path: Path, data: bytes, password: bytes) -> bytes:
+def pkcs8(path: Path, data: bytes, password: bytes, variable: str) -> bytes:
     """The PKCS#8 within, as a PEM block.
 
-    Raises: InputError, ToolError; neither repeats a byte of the file or the password.
+    Raises: UnusableKeyError, OpeningError; neither repeats a byte of the file or the password.
     """
     box = read(path, data)
-    body = base64.encodebytes(opened(path, box, password))
+    body = base64.encodebytes(opened(path, box, password, variable))
     return b"-----BEGIN PRIVATE KEY-----\n%b-----END PRIVATE KEY-----\n" % body
 
 
 def read(path: Path, data: bytes) -> Box:
     """What the file says, each part of it as it must be.
 
-    Raises: InputError.
+    Raises: UnusableKeyError.
     """
     found = BLOCK.fullmatch(data)
     if found is None or found[1].decode() not in LABELS:
@@ -81,7 +81,7 @@ def as_object(value: object) -> Mapping[str, Any]:
 def named(path: Path, document: Mapping[str, Any], wanted: str, what: str) -> None:
     """Refuses another algorithm.
 
-    Raises: InputError; what stands there may be anything, and is not repeated.
+    Raises: UnusableKeyError; what stands there may be anything, and is not repeated.
     """
     if document.get("name") != wanted:
         raise damaged(path, f"found another {what}, or none", f"wanted {wanted}")
@@ -90,7 +90,7 @@ def named(path: Path, document: Mapping[str, Any], wanted: str, what: str) -> No
 def cost_of(path: Path, params: Mapping[str, Any]) -> int:
     """The cost N, provided that it is one of the known ones.
 
-    Raises: InputError.
+    Raises: UnusableKeyError.
     """
     found = tuple(params.get(name) for name in ("N", "r", "p"))
     for cost in COSTS:
@@ -109,7 +109,7 @@ def is_short(number: object) -> bool:
 def in_base64(path: Path, document: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
     """The bytes of a member; of a certain length where one is given.
 
-    Raises: InputError.
+    Raises: UnusableKeyError.
     """
     text = document.get(name)
     try:
@@ -122,10 +122,10 @@ def in_base64(path: Path, document: Mapping[str, Any], name: str, size: int | No
     return found
 
 
-def opened(path: Path, box: Box, password: bytes) -> bytes:
+def opened(path: Path, box: Box, password: bytes, variable: str) -> bytes:
     """What is in the box.
 
-    Raises: InputError where the password is another, or a byte of the box was changed: nobody can tell which; ToolError.
+    Raises: UnusableKeyError where the password is another, or a byte of the box was changed: nobody can tell which; OpeningError.
     """
     from nacl.exceptions import CryptoError
     from nacl.secret import SecretBox
@@ -133,24 +133,24 @@ def opened(path: Path, box: Box, password: bytes) -> bytes:
     try:
         return SecretBox(key_of(path, box, password)).decrypt(box.ciphertext, box.nonce)
     except CryptoError:
-        hint = f"try the password with: cosign public-key --key {path}; then set LNM_SIGNING_KEY_PASSWORD_FILE"
-        raise InputError(f"{path}: the password is wrong, or the file is damaged", hint=hint) from None
+        hint = f"try the password with: cosign public-key --key {path}; then set {variable}_PASSWORD_FILE"
+        raise UnusableKeyError(f"{path}: the password is wrong, or the file is damaged", hint=hint) from None
 
 
 def key_of(path: Path, box: Box, password: bytes) -> bytes:
     """The 32 bytes that open the box.
 
-    Raises: ToolError where there is not enough memory, or OpenSSL without scrypt.
+    Raises: OpeningError where there is not enough memory, or OpenSSL without scrypt.
     """
     try:
         return hashlib.scrypt(password, salt=box.salt, n=box.cost, r=BLOCK_SIZE, p=PARALLEL, maxmem=MAX_MEMORY, dklen=KEY_BYTES)
     except (ValueError, MemoryError) as err:
         needed = 128 * box.cost * BLOCK_SIZE >> 20
-        raise ToolError(
-            f"{path}: scrypt failed, which needs {needed} MiB: {err}", hint="free some memory, and build again"
+        raise OpeningError(
+            f"{path}: scrypt failed, which needs {needed} MiB: {err}", hint="free some memory, and try again"
         ) from err
 
 
-def damaged(path: Path, found: str, wanted: str) -> InputError:
+def damaged(path: Path, found: str, wanted: str) -> UnusableKeyError:
     """The error of a file that is no key of cosign's."""
-    return InputError(f"{path}: not a key as cosign keeps it: {found}, {wanted}", hint=HINT)
+    return UnusableKeyError(f"{path}: not a key as cosign keeps it: {found}, {wanted}", hint=HINT)

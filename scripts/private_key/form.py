@@ -1,6 +1,6 @@
 """The form of a private key file, told by its PEM label, and the kind of the key in it: what is read, what is refused by name.
 
-Read are PKCS#8 (RFC 5958), plain or encrypted, SEC 1 (RFC 5915, `EC PRIVATE KEY`), plain, and cosign's (`scripts.cosign_key`).
+Read are PKCS#8 (RFC 5958), plain or encrypted, SEC 1 (RFC 5915, `EC PRIVATE KEY`), plain, and cosign's (`cosign`).
 Taken are ECDSA on P-256 and Ed25519, as a kit knows no other signature (docs/kit-format.md, «Signatures»).
 """
 
@@ -11,8 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts import cosign_key
-from scripts.errors import InputError
+from . import cosign
+from .errors import UnusableKeyError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -36,18 +36,18 @@ class Form(Enum):
 def of(path: Path, data: bytes) -> Form:
     """The form of a file; one without a label that is known counts as plain, and whoever parses it will say that it is none.
 
-    Raises: InputError for a form that is known and not read.
+    Raises: UnusableKeyError for a form that is known and not read.
     """
     labels = {label.decode() for label in BEGIN.findall(data)}
     if LEGACY in data:
         message = (
             f"{path}: found a key encrypted the old way (Proc-Type: 4,ENCRYPTED, a password hashed once by MD5), wanted PKCS#8"
         )
-        raise InputError(message, hint=f"openssl pkcs8 -topk8 -in {path} -out NEW.pem && chmod 600 NEW.pem")
+        raise UnusableKeyError(message, hint=f"openssl pkcs8 -topk8 -in {path} -out NEW.pem && chmod 600 NEW.pem")
     if "OPENSSH PRIVATE KEY" in labels:
         hint = f"cp -p {path} NEW.pem && ssh-keygen -p -m PKCS8 -f NEW.pem"
-        raise InputError(f"{path}: found a private key in OpenSSH's own form, wanted PKCS#8 in PEM", hint=hint)
-    if not labels.isdisjoint(cosign_key.LABELS):
+        raise UnusableKeyError(f"{path}: found a private key in OpenSSH's own form, wanted PKCS#8 in PEM", hint=hint)
+    if not labels.isdisjoint(cosign.LABELS):
         return Form.COSIGN
     return Form.ENCRYPTED if "ENCRYPTED PRIVATE KEY" in labels else Form.PLAIN
 
