@@ -263,3 +263,10 @@ def test_what_is_no_number_is_not_written_either() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         vk.render_canonical([float("nan")])
     assert vk.render_canonical({"é": [1, None]}) == '{"é":[1,null]}\n'.encode()
+
+
+def test_a_line_that_is_none_of_a_list_is_cut_where_it_is_told() -> None:
+    wanted = "wanted <64 lower-case hex>, two spaces, <name>, line feed"
+
+    assert refused(vk.read_sum, "x" * 80, "") == f'it reads "{"x" * 80}", {wanted}'
+    assert refused(vk.read_sum, "x" * 81, "") == f'it reads "{"x" * 80}...", {wanted}'
