@@ -270,3 +270,13 @@ def test_a_line_that_is_none_of_a_list_is_cut_where_it_is_told() -> None:
 
     assert refused(vk.read_sum, "x" * 80, "") == f'it reads "{"x" * 80}", {wanted}'
     assert refused(vk.read_sum, "x" * 81, "") == f'it reads "{"x" * 80}...", {wanted}'
+
+
+def test_the_given_keys_are_told_and_cut() -> None:
+    given = [key for signer in (MAIN, SECOND, STRANGER) for key in vk.read_keys(signer.pem, "key.pub")]
+    told = ", ".join(f"{key} {key.keyid}" for key in given)
+    assert len(told) > 401
+
+    said = refused(vk.given_key, vk.Kind.SIGNATURE, "a", "SHA256:x", given)
+    assert said == f"refused: a: signed by key SHA256:x, which was not given, the given keys are {told[:400]}..."
+    assert vk.given_key(vk.Kind.SIGNATURE, "a", given[1].hint, given) is given[1]
