@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.faults import forge
 from tests.faults.images import AMD64, ARM64, Image
-from tests.faults.keys import MAIN, SECOND, STRANGER, other_curve, rsa_public
+from tests.faults.keys import EDDY, MAIN, SECOND, STRANGER, other_curve, rsa_public
 from tests.verify.tiny_kit import ECDSA, keys, load
 
 vk = load()
@@ -273,7 +273,7 @@ def test_a_line_that_is_none_of_a_list_is_cut_where_it_is_told() -> None:
 
 
 def test_the_given_keys_are_told_and_cut() -> None:
-    given = [key for signer in (MAIN, SECOND, STRANGER) for key in vk.read_keys(signer.pem, "key.pub")]
+    given = [key for signer in (MAIN, SECOND, STRANGER, EDDY) for key in vk.read_keys(signer.pem, "key.pub")]
     told = ", ".join(f"{key} {key.keyid}" for key in given)
     assert len(told) > 401
 
