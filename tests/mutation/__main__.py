@@ -20,7 +20,7 @@ from tests.mutation.results import Mutant, Survivor, forget_survivors, made, sur
 from tests.mutation.subjects import SUBJECTS, Subject
 from tests.mutation.work import lay_out
 
-WORK = ROOT / "artifacts/.build/mutation"
+WORK = ROOT / "artifacts/mutation"
 REPORT_ONLY = "--report-only"
 NICE = 10
 
