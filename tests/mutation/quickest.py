@@ -81,7 +81,7 @@ def limit_time(tests: Sequence[str]) -> None:
     if most_s != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_CPU, (min(int(time.process_time() + wanted_s), most_s), most_s))
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGXCPU))
-        signal.setitimer(signal.ITIMER_REAL, 12 * wanted_s)  # where others need the machine as well, it takes longer
+        signal.setitimer(signal.ITIMER_REAL, 3 * wanted_s)  # where others need the machine as well, it takes longer
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
