@@ -15,16 +15,17 @@ import sys
 import time
 from pathlib import Path
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from scripts import holder
 from scripts.errors import KitError
 from scripts.staging import embedded, environment, own
 from scripts.staging.rehearsal import here
 
-OUT = environment.WORK / "rehearsal"
+OUT, OWN = environment.WORK / "rehearsal", environment.WORK / "own"
+"""What an embedded rehearsal leaves, which the next one removes; and what those of one's own leave, by their database."""
 CANCELLED, RETRYABLE = 130, 10
-DOCUMENTS = 1000
+DOCUMENTS = 5000
 
 
 def main(argv: list[str]) -> int:
@@ -39,7 +40,8 @@ def main(argv: list[str]) -> int:
         print(f"error: {err}", file=sys.stderr)
         return err.exit_code
     except PyMongoError as err:  # its text may name more than it should
-        print(f"error: MongoDB: {type(err).__name__} [exit {RETRYABLE}]", file=sys.stderr)
+        code = (err.details or {}).get("codeName") if isinstance(err, OperationFailure) else None
+        print(f"error: MongoDB: {code or type(err).__name__} [exit {RETRYABLE}]", file=sys.stderr)
         return RETRYABLE
     except KeyboardInterrupt:
         print(f"cancelled [exit {CANCELLED}]", file=sys.stderr)
@@ -65,19 +67,20 @@ def rehearse(options: argparse.Namespace) -> int:
     began = time.monotonic()
     environment.WORK.mkdir(parents=True, exist_ok=True)
     holder.take(environment.WORK / "lock")
-    kit = environment.built()
+    kit = environment.built(os.environ)
     environment.verify(kit)
     program = environment.install(kit, environment.ENVIRONMENT)
     say(f"kit   {here(kit.folder.absolute())}, verified; rootHash {kit.root_hash}")
     if os.environ.get("CONCELIER_MONGO_URI"):
-        own.rehearse(kit, program, OUT, say, calm_s=options.calm, executes=options.execute)
-        is_done = options.execute
+        out = OWN / own.database_name(os.environ)
+        own.rehearse(kit, program, out, say, calm_s=options.calm, executes=options.execute)
+        if not options.execute:
+            return 0
     else:
-        shutil.rmtree(OUT, ignore_errors=True)
-        embedded.rehearse(kit, program, OUT, say, documents=options.documents, calm_s=options.calm)
-        is_done = True
-    if is_done:
-        conclude(OUT, time.monotonic() - began)
+        out = OUT
+        shutil.rmtree(out, ignore_errors=True)
+        embedded.rehearse(kit, program, out, say, documents=options.documents, calm_s=options.calm)
+    conclude(out, time.monotonic() - began)
     return 0
 
 

@@ -73,7 +73,7 @@ def scene(running: Server, made: Users, kit: Kit, program: Path, out: Path, *, c
         "CONCELIER_DB": made.database,
         "LNM_STATE_DIR": str(state),
         "LNM_TRUSTED_KEY": str(kit.key),
-        "LNM_OPERATOR": OPERATOR,
+        "LNM_OPERATOR": os.environ.get("LNM_OPERATOR") or OPERATOR,
     }
     lnm = Lnm((str(program),), kit.folder, environment)
     uri = running.uri(PRODUCT, made.database)

@@ -7,9 +7,11 @@ is kept as long as the kit, by its rootHash, and the Python are the same.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +43,13 @@ class Kit:
         return str(statement["predicate"]["rootHash"])
 
 
-def built(dist: Path = DIST) -> Kit:
-    """The kit that was built last.
+def built(variables: Mapping[str, str]) -> Kit:
+    """The kit that was built last, and the key that LNM_TRUSTED_KEY names, or the one beside it.
 
     Raises: MissingError where there is none.
     """
     version = Path("VERSION").read_text(encoding="ascii").strip()
-    found = Kit(dist / f"concelier-lnm-{version}", dist / "signing-key.pub")
+    found = Kit(DIST / f"concelier-lnm-{version}", Path(variables.get("LNM_TRUSTED_KEY") or DIST / "signing-key.pub"))
     if not (found.folder / "manifest.json").is_file() or not found.key.is_file():
         raise MissingError(f"{found.folder}: no kit was built", hint=REBUILD)
     return found
@@ -97,7 +99,7 @@ def run(command: list[str], folder: Path | None = None) -> subprocess.CompletedP
 def main() -> int:
     """Entry point; returns the exit code."""
     try:
-        kit = built()
+        kit = built(os.environ)
         verify(kit)
         print(install(kit, ENVIRONMENT))
     except KitError as err:

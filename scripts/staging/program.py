@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from pathlib import Path
 from scripts import child
 from scripts.errors import ToolError
 
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LNM_MONGO_TOOLS", "LNM_BACKUP_TOOL", "LNM_OPERATOR", "SSL_CERT_FILE")
+KEPT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LNM_BACKUP_TOOL"),
+    *("LNM_EVIDENCE_KEY", "LNM_EVIDENCE_KEY_PASSWORD", "LNM_EVIDENCE_KEY_PASSWORD_FILE"),
+)
 """The variables that a call takes over from the rehearsal, beside those that it is given."""
-LONGEST_S = 3600
 KITLESS = (("seed-demo",), ("trust",), ("outbox", "publish"))
 """The commands that are told no kit."""
 
@@ -39,22 +42,27 @@ class Lnm:
     def __call__(self, *words: str, **variables: str) -> Answer:
         """Runs it to its end.
 
-        Raises: ToolError where it cannot be started, or does not end.
+        Raises: ToolError where it cannot be started.
         """
         options = () if words[:1] in KITLESS or words[:2] in KITLESS else ("--kit", str(self.kit))
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [*self.program, *words, *options],
                 env={**kept, **self.environment, **variables},
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="backslashreplace",
-                check=False,
-                timeout=LONGEST_S,
-                preexec_fn=child.bond(os.getpid()),  # two calls of the kernel
+                preexec_fn=child.bond(os.getpid()),  # noqa: PLW1509 - two calls of the kernel
             )
-        except (OSError, subprocess.TimeoutExpired) as err:
-            raise ToolError(f"lnm {' '.join(words[:2])}: could not be run ({type(err).__name__})") from err
-        return Answer(done.returncode, done.stdout, done.stderr)
+        except OSError as err:
+            raise ToolError(f"lnm {' '.join(words[:2])}: could not be started: {err.strerror}") from err
+        try:
+            stdout, stderr = process.communicate()
+        except KeyboardInterrupt:  # it is told, too, and given the time to write down how far it is
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+        return Answer(process.returncode, stdout, stderr)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.staging import witness
+from scripts.staging import progress, witness
 from scripts.staging.program import Answer
-from scripts.staging.scene import RehearsalError, Scene
+from scripts.staging.scene import EVENTS, RehearsalError, Scene
 
 Say = Callable[[str], None]
 REFUSED = 2
+ANYBODY = "status"
+"""The user of what only looks."""
 FIRST_LINES, LAST_LINES = 4, 8
 """Of what `lnm` says of a stage, so that a rehearsal can be read on a screen."""
 PLACE = {"OUT": lambda scene: str(scene.out), "CALM": lambda scene: str(scene.calm_s)}
@@ -33,6 +35,8 @@ class Step:
     """Its exit code."""
     user: str = ""
     """Who calls it; empty: the user of the stage."""
+    ends_as: str = ""
+    """The state that the journal tells of it then; empty where it tells nothing."""
 
     @property
     def name(self) -> str:
@@ -45,9 +49,14 @@ class Step:
         return self.user or self.name
 
 
-def stage(name: str, sees: Callable[[Scene], str], *flags: str, wanted: int = 0, user: str = "") -> Step:
+def stage(name: str, sees: Callable[[Scene], str], *flags: str, ends_as: str = "done") -> Step:
     """A stage of the runbook, executed."""
-    return Step(("runbook", name, "--execute", *flags), sees, wanted, user)
+    return Step(("runbook", name, "--execute", *flags), sees, REFUSED if ends_as == "refused" else 0, ends_as=ends_as)
+
+
+def absent(name: str) -> Step:
+    """A stage whose delivery is not in the kit: it says so."""
+    return Step(("runbook", name, "--execute"), witness.absent, user=ANYBODY)
 
 
 ORDER: tuple[Step, ...] = (
@@ -70,25 +79,28 @@ ORDER: tuple[Step, ...] = (
     stage("validate", witness.as_filled, "--full"),
     stage("enable-outbox", witness.switched_on),
     stage("unfreeze", witness.thawed),
-    Step(("outbox", "publish", "--execute", "--publisher", "ndjson", "--out", "OUT/events.ndjson"), witness.published),
+    Step(("outbox", "publish", "--execute", "--publisher", "ndjson", "--out", f"OUT/{EVENTS}"), witness.published),
     stage("watch", witness.calm, "--calm", "CALM", "--timeout", "120"),
-    stage("rollback-21-102", witness.refused, wanted=REFUSED),
+    stage("rollback-21-102", witness.refused, ends_as="refused"),
     # the second window
-    stage("freeze-payloads", witness.absent, user="status"),
-    stage("apply-21-103", witness.absent, user="status"),
-    stage("verify-cas", witness.absent, user="status"),
-    stage("unfreeze-payloads", witness.absent, user="status"),
+    *map(absent, ("freeze-payloads", "apply-21-103", "verify-cas", "unfreeze-payloads")),
     # what is carried away
-    Step(("runbook", "evidence", "--execute", "--out", "OUT"), witness.evident, user="status"),
+    Step(("runbook", "evidence", "--execute", "--out", "OUT"), witness.evident, user=ANYBODY),
+    Step(("runbook", "receipt", "OUT/receipt.txt", "--key", "OUT/evidence-key.pub"), witness.carried, user=ANYBODY),
 )
 
 
 def carry_out(scene: Scene, say: Say, order: Sequence[Step] = ORDER) -> None:
-    """Carries out every step, and says of each what `lnm` says, what is seen, and how long it took.
+    """Carries out every step that is not done yet, and says of each what `lnm` says, what is seen, and how long it took.
 
     Raises: RehearsalError at the first step that does not end as it must.
     """
+    progress.recall(scene)
+    known = progress.done(order, scene.journal()) if scene.has_begun else 0
     for number, step in enumerate(order, 1):
+        if number <= known:
+            say(f"{number:2}/{len(order)}  {step.name}  done before")
+            continue
         began = time.monotonic()
         answer = scene.lnm(*placed(step, scene), **scene.user(step.who))
         took = time.monotonic() - began
@@ -97,6 +109,7 @@ def carry_out(scene: Scene, say: Say, order: Sequence[Step] = ORDER) -> None:
             say(f"       {line}")
         judge(step, answer)
         say(f"  seen {step.sees(scene)}")
+        progress.keep(scene)
 
 
 def placed(step: Step, scene: Scene) -> Iterator[str]:

@@ -16,6 +16,10 @@ User = Callable[[str], Mapping[str, str]]
 """`user(name)`: the variables by which `lnm` is that user."""
 
 
+EVENTS = "events.ndjson"
+"""What the reference publisher writes."""
+
+
 class RehearsalError(KitError):
     """A stage did not end as it must, or is not seen to have done what it says."""
 
@@ -42,6 +46,11 @@ class Scene:
     pictures: dict[str, Picture] = field(default_factory=dict)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is a journal."""
+        return any(self.state.glob(f"runbook/{self.database.name}-*/journal.jsonl"))
+
+    @property
     def folder(self) -> Path:
         """The runbook's folder of this database.
 
@@ -56,6 +65,16 @@ class Scene:
         """The lines of the journal."""
         return [json.loads(line) for line in (self.folder / "journal.jsonl").read_bytes().splitlines()]
 
+    def left(self, name: str) -> bytes:
+        """A file that `lnm` has left where it was told to.
+
+        Raises: RehearsalError where it is not there.
+        """
+        try:
+            return (self.out / name).read_bytes()
+        except OSError as err:
+            raise RehearsalError(f"{name}: was not written ({err.strerror})") from err
+
     def said(self, stage: str, state: str = "done") -> Mapping[str, Any]:
         """What the journal's last line in a state says of a stage.
 
@@ -67,14 +86,16 @@ class Scene:
         evidence: Mapping[str, Any] = found[-1]
         return evidence
 
-    def require_same(self, name: str, now: Picture, words: str) -> None:
-        """Compares with an earlier picture; the first of a name is kept.
+    def require_same(self, name: str, now: Picture, words: str) -> str:
+        """Compares with an earlier picture, of which the first of a name is kept; says whether that could be done.
 
         Raises: RehearsalError.
         """
-        found = [] if self.others_write else differences(self.pictures.setdefault(name, now), now)
-        if found:
+        if self.others_write:
+            return "the product may write, so nothing is compared"
+        if found := differences(self.pictures.setdefault(name, now), now):
             raise RehearsalError(f"{words}, and is not: {'; '.join(found)}")
+        return "nothing has changed"
 
 
 def require(*, holds: bool, words: str) -> None:

@@ -1,7 +1,8 @@
 """What a rehearsal works on: advisories, merged documents and payloads in GridFS, as the product would have stored them.
 
-Of the files that LNM_CORPUS names, else of those of the folder beside the checkout where there are any, else invented ones,
-written by `lnm seed-demo`. They are cut to a number of raw documents, so that the rehearsal stays below ten minutes on two cores.
+Of the files that LNM_CORPUS names (none where it is empty), or, where it is unset, of those of the folder beside the checkout;
+where there are none, invented ones. `lnm seed-demo` writes them, cut to a number of raw documents, so that a rehearsal stays
+below ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ def corpus(environment: Mapping[str, str]) -> tuple[Path, ...]:
 
     Raises: MissingError for a named one that is not there.
     """
-    named = [Path(part) for part in environment.get("LNM_CORPUS", "").split(os.pathsep) if part]
-    missing = [path for path in named if not path.is_file()]
+    if (named := environment.get("LNM_CORPUS")) is None:
+        return tuple(sorted(BESIDE.glob(PATTERN)))
+    files = tuple(Path(part) for part in named.split(os.pathsep) if part)
+    missing = [path for path in files if not path.is_file()]
     if missing:
         raise MissingError(f"LNM_CORPUS: {missing[0]}: no such file", hint=f"name OSV advisories, {PATTERN}, or unset it")
-    return tuple(named or sorted(BESIDE.glob(PATTERN)))
+    return files
 
 
 def fill(lnm: Callable[..., Answer], files: Sequence[Path], documents: int, **user: str) -> list[str]:

@@ -21,6 +21,8 @@ CLUSTER = "admin"
 PRODUCT = "product"
 """Who writes as the product does: an ordinary user."""
 SEEDER = "seeder"
+PROOF = "_lnm_proof"
+"""Ends the name of the scratch database of a backup."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def of_database(table: Mapping[str, Any], database: str) -> Iterator[dict[str, A
     written_for = table["database"]
 
     def here(place: Mapping[str, Any]) -> dict[str, Any]:
-        return {**place, "db": database} if place.get("db") == written_for else dict(place)
+        found = str(place.get("db", ""))
+        is_ours = found in {written_for, f"{written_for}{PROOF}"}
+        return {**place, "db": f"{database}{found.removeprefix(written_for)}"} if is_ours else dict(place)
 
     for role in table["roles"]:
         yield {**here(role), "privileges": [{**held, "resource": here(held["resource"])} for held in role["privileges"]]}

@@ -5,7 +5,7 @@ They look with the driver alone, at the database and at the files of the journal
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 
 from scripts.staging import eyes
 from scripts.staging.eyes import OF_THE_RUNNER, Picture
-from scripts.staging.scene import RehearsalError, Scene, require
+from scripts.staging.scene import EVENTS, RehearsalError, Scene, require
 
 WRITE_BLOCKED = 371  # UserWritesBlocked, mongo/src/mongo/base/error_codes.yml
 SWITCHES_OF_NOW = ("lnm_lease", "lnm_settings")
@@ -29,6 +29,9 @@ MADE = {
 """`{what 21-102 counts: where it lies}`"""
 LNM = frozenset(name for names in MADE.values() for name in names) | {"lnm_object_map"}
 """The collections of 21-101."""
+LARGEST_RECEIPT, LARGEST_REPORT = 2000, 1_000_000
+"""Bytes."""
+EVIDENCE = "rehearsal-evidence.dsse.json"
 PROBE = "lnm_staging_probe"
 PROOF = "_lnm_proof"
 
@@ -126,8 +129,8 @@ def filled(scene: Scene) -> str:
 
 def as_filled(scene: Scene) -> str:
     """Nothing has changed since the backfill."""
-    scene.require_same("filled", product(scene), "nothing may have changed since the backfill")
-    return "nothing has changed since the backfill"
+    same = scene.require_same("filled", product(scene), "nothing may have changed since the backfill")
+    return f"{same} since the backfill"
 
 
 def taken_back(scene: Scene) -> str:
@@ -174,12 +177,13 @@ def pending(scene: Scene) -> int:
 
 def published(scene: Scene) -> str:
     """Every event is stamped, and was written exactly once."""
-    events = [json.loads(line)["eventId"] for line in (scene.out / "events.ndjson").read_bytes().splitlines()]
+    events = [json.loads(line)["eventId"] for line in scene.left(EVENTS).splitlines()]
     stored = [str(row["eventId"]) for name in OUTBOXES for row in scene.database[name].find({}, {"eventId": True})]
     require(holds=len(set(events)) == len(events), words="an event was published twice")
     is_whole = set(events) <= set(stored) if scene.others_write else sorted(events) == sorted(stored)
     require(holds=is_whole, words=f"{len(stored)} events are stored, {len(events)} were published")
     require(holds=scene.others_write or pending(scene) == 0, words=f"{pending(scene)} events are not stamped")
+    scene.require_same("published", product(scene), "nothing else has happened")
     return f"{len(events):,} events, each once; {unchanged_apart_from_stamps(scene)}"
 
 
@@ -198,22 +202,21 @@ def calm(scene: Scene) -> str:
     """The watch has ended well."""
     said = scene.said("watch")
     require(holds=said["errors"] == 0 and said["backlog"] == 0, words="the watch must end with no error and no backlog")
-    scene.require_same("published", product(scene), "a watch changes nothing")
-    return f"calm for {said['calmMs'] / 1000:.0f} s, no errors, no backlog"
+    same = scene.require_same("published", product(scene), "a watch changes nothing")
+    return f"calm for {said['calmMs'] / 1000:.0f} s, no errors, no backlog; {same}"
 
 
 def refused(scene: Scene) -> str:
     """The rollback of what was published was refused and has changed nothing."""
     said = scene.said("rollback-21-102", "refused")
     require(holds=said["why"] == "published", words=f"the rollback must be refused for what was published, not {said['why']}")
-    scene.require_same("published", product(scene), "a rollback that is refused must change nothing")
-    return "refused, as events are published; nothing has changed"
+    same = scene.require_same("published", product(scene), "a rollback that is refused must change nothing")
+    return f"refused, as events are published; {same}"
 
 
 def absent(scene: Scene) -> str:
     """A stage whose delivery is not in the kit has done nothing."""
-    scene.require_same("published", product(scene), "a stage that is absent must change nothing")
-    return "nothing has changed"
+    return scene.require_same("published", product(scene), "a stage that is absent must change nothing")
 
 
 def evident(scene: Scene) -> str:
@@ -228,17 +231,19 @@ def evident(scene: Scene) -> str:
     return f"{done} stages done, {sum(state == 'absent' for state in stated.values())} absent from the kit"
 
 
+def carried(scene: Scene) -> str:
+    """The receipt is small and says what the evidence does; the report is one file that needs no other."""
+    receipt, report = scene.left("receipt.txt"), scene.left("report.html")
+    predicate = statement_of(scene)["predicate"]
+    for said in (predicate["kit"]["rootHash"], predicate["head"], predicate["plan"]):
+        require(holds=f" {said}\n".encode() in receipt, words=f"the receipt must say {said}")
+    require(holds=len(receipt) <= LARGEST_RECEIPT, words=f"the receipt has {len(receipt)} bytes, more than {LARGEST_RECEIPT}")
+    require(holds=len(report) < LARGEST_REPORT, words=f"the report has {len(report)} bytes, as much as {LARGEST_REPORT} or more")
+    return f"a receipt of {len(receipt):,} bytes that says what the evidence does, a report of {len(report):,}"
+
+
 def statement_of(scene: Scene) -> Mapping[str, Any]:
     """The statement inside the evidence."""
-    import base64
-
-    envelope = json.loads((scene.out / "rehearsal-evidence.dsse.json").read_bytes())
+    envelope = json.loads(scene.left(EVIDENCE))
     statement: Mapping[str, Any] = json.loads(base64.b64decode(envelope["payload"]))
     return statement
-
-
-def clean_up(scene: Scene) -> None:
-    """Removes what a write that was tried has left."""
-    if scene.product is not None:
-        with contextlib.suppress(OperationFailure):
-            scene.product.drop_collection(PROBE)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.runner.fixtures import light_kit, lnm, program, server, site
+from tests.runner.fixtures import built_kit, light_kit, lnm, program, server, site
 
-__all__ = ["light_kit", "lnm", "program", "server", "site"]
+__all__ = ["built_kit", "light_kit", "lnm", "program", "server", "site"]

@@ -17,9 +17,9 @@ from scripts.staging.users import SEEDER
 from tests.faults.keys import STRANGER
 from tests.runbook.rehearsals import DOCUMENTS, KEY_PASSWORD, Killed, Rehearsed, command_lines, sealed_key
 from tests.runner import kits
-from tests.runner.fixtures import light_kit
+from tests.runner.fixtures import built_kit, light_kit
 
-__all__ = ["light_kit"]
+__all__ = ["built_kit", "light_kit"]
 
 
 @pytest.fixture(scope="session")

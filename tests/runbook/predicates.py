@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import hashlib
 import random
 from collections.abc import Iterator
 from typing import Any
+
+from lnm_runner import chain
+from lnm_runner.runbook import plan, stages
 
 BEGIN = dt.datetime(2026, 11, 30, 3, 0, tzinfo=dt.UTC)
 SAVED, MADE, OTHER = (f"sha256:{digit * 64}" for digit in "abc")
@@ -56,10 +60,27 @@ def attempts() -> Iterator[tuple[str, int, int]]:
 
 
 def journal() -> list[dict[str, Any]]:
-    """Its lines, less their chain."""
-    lines: list[dict[str, Any]] = [{"at": at(0), "stage": "", "state": "begun", "evidence": {"absent": list(ABSENT)}}]
+    """Its lines, chained."""
+    kit = {"version": "2026.11.0", "rootHash": OTHER, "trust": "key"}
+    begun = {
+        "schema": "stellaops.lnm.runbook-journal/1", "nonce": "0" * 32, "environment": "staging", "database": OTHER, "kit": kit,
+        "stages": list(stages.NAMES), "absent": list(ABSENT), "runner": "2026.11.0", "operator": "M. Keller", "reason": "",
+        "before": "", "rehearsal": "",
+    }  # fmt: skip
+    told: list[tuple[float, str, str, dict[str, Any]]] = [(0, "", "begun", begun), *((0, name, "absent", {}) for name in ABSENT)]
+    left = {**EVIDENCE, "rollback-21-102": {"fingerprint": MADE, "equalsBefore": True, "touched": 0, "removed": 9}}
     for stage, begin, end in attempts():
-        lines += [{"at": at(begin), "stage": stage, "state": "started"}, {"at": at(end), "stage": stage, "state": "done"}]
+        told += [(begin, stage, "started", {}), (end, stage, "done", {**left[stage], "durationMs": 1000 * (end - begin)})]
+    refused = {**EVIDENCE["rollback-21-102"], "durationMs": 9}
+    told += [(400, "rollback-21-102", "started", {}), (400, "rollback-21-102", "refused", refused)]
+    lines: list[dict[str, Any]] = []
+    previous = chain.START
+    for count, (seconds, stage, state, evidence) in enumerate(told, 1):
+        lines.append({
+            "at": at(seconds), "count": count, "evidence": evidence, "plan": plan.digest(begun), "previous": previous,
+            "stage": stage, "state": state,
+        })  # fmt: skip
+        previous = hashlib.sha256(chain.rendered(lines[-1])).hexdigest()
     return lines
 
 

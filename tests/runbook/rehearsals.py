@@ -64,8 +64,10 @@ class Killed:
 
     def points(self) -> Iterator[tuple[int, str]]:
         """Where a call is killed: by turns in a part of the calls, or everywhere."""
-        if IS_EXHAUSTIVE:
-            yield from ((number, moment) for number in range(1, MOST) for moment in MOMENTS)
+        if IS_EXHAUSTIVE:  # once a last line is on the disk, a call has nothing more to write: the last two moments by turns
+            *early, one, other = MOMENTS
+            moments = (*early, one, other) if self.calls % 2 else (*early, other, one)
+            yield from ((number, moment) for number in range(1, MOST) for moment in moments)
         elif self.calls % EACH == 0:
             turn = self.calls // EACH
             yield turn % LINES + 1, MOMENTS[turn % len(MOMENTS)]

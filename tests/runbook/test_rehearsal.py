@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+import shlex
 import signal
 import subprocess
 import time
@@ -17,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import Int64
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from lnm_runner import cli
 
-from scripts.staging import seed, users
+from scripts.staging import eyes, seed, users
 from scripts.staging.embedded import ROLES
 from scripts.staging.program import Answer, Lnm
-from scripts.staging.rehearsal import ORDER
+from scripts.staging.rehearsal import ORDER, Step, carry_out
+from scripts.staging.scene import RehearsalError, Scene
 from scripts.staging.users import SEEDER, Users
 from tests.runbook.evidence_lies import LIES, statement_of, told
 from tests.runbook.rehearsals import DOCUMENTS, IS_EXHAUSTIVE, Rehearsed
@@ -60,6 +65,18 @@ class TestKilled:
             assert said.index(f"{stage} was begun at ") < said.index(f"{stage}: ")
 
 
+class TestTold:
+    """What is printed to be typed."""
+
+    def test_every_command_that_was_told_is_one_that_the_program_knows(self, rehearsed: Rehearsed) -> None:
+        said = "\n".join(part for answer in rehearsed.killed.answers for part in (answer.stdout, answer.stderr))
+        commands = set(re.findall(r"(?:next[a-z, ]*|back|name|begin|first): (lnm [^;,\n]+)", said))
+        wanted = {"lnm runbook"} if IS_EXHAUSTIVE else {"lnm runbook", "lnm outbox"}  # the latter by a call that is killed there
+        assert wanted <= {" ".join(command.split()[:2]) for command in commands}
+        for command in commands:
+            cli.parser().parse_args(shlex.split(command.rstrip("."))[1:])
+
+
 class TestSecrets:
     """Planted passwords appear nowhere."""
 
@@ -74,9 +91,66 @@ class TestSecrets:
         assert {"rehearsal-evidence.dsse.json", "report.html", "receipt.txt", "journal.jsonl"} <= {path.name for path in files}
         assert [path.name for path in files for secret in rehearsed.secrets if secret.encode() in path.read_bytes()] == []
 
+    def test_only_their_owner_can_read_the_files_with_passwords(self, rehearsed: Rehearsed) -> None:
+        files = list(rehearsed.users.folder.iterdir())
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+        assert rehearsed.users.folder.stat().st_mode & 0o777 == 0o700
+
     def test_no_password_was_ever_an_argument(self, rehearsed: Rehearsed) -> None:
         assert any(b"lnm" in line for line in rehearsed.command_lines)
         assert [secret for secret in rehearsed.secrets for line in rehearsed.command_lines if secret.encode() in line] == []
+
+
+class TestUndisturbed:
+    """What a rehearsal that was killed again and again has made is what a run makes that nobody disturbs."""
+
+    def test_the_backfill_has_made_the_same_bytes(self, rehearsed: Rehearsed, tmp_path: Path) -> None:
+        database, password = rehearsed.server.client["undisturbed"], tmp_path / "password"
+        password.write_text("Sentinel-of-the-undisturbed")
+        database.command("createUser", "all", pwd=password.read_text(), roles=[{"role": "root", "db": "admin"}])
+        user = {
+            "CONCELIER_MONGO_URI": rehearsed.server.uri("all", database.name),
+            "CONCELIER_MONGO_PASSWORD_FILE": str(password),
+            "CONCELIER_DB": database.name,
+            "LNM_STATE_DIR": str(tmp_path / "state"),
+        }
+        seed.fill(rehearsed.lnm, (), DOCUMENTS, **user)
+        for words in (("apply", "21-101"), ("backfill",)):
+            answer = rehearsed.lnm(*words, "--execute", **user)
+            assert answer.exit_code == 0, answer.stderr
+
+        assert eyes.differences(eyes.picture(database), rehearsed.scene.pictures["filled"]) == []
+
+
+class TestEyes:
+    """What the driver of the rehearsal sees, and what a program that only says so would meet."""
+
+    def test_every_kind_of_difference_is_seen(self, rehearsed: Rehearsed) -> None:
+        database = rehearsed.server.client["for_eyes"]
+        for name in ("same", "changed", "gone", "indexed", "optioned"):
+            database[name].insert_one({"_id": 1, "number": 1})
+        before = eyes.picture(database)
+        database["changed"].replace_one({"_id": 1}, {"_id": 1, "number": Int64(1)})
+        database["gone"].drop()
+        database["indexed"].create_index("number")
+        database.command("collMod", "optioned", validator={"number": {"$gt": 0}})
+        database["new"].insert_one({})
+
+        assert eyes.differences(before, eyes.picture(database)) == [
+            "changed has other documents (1 before, 1 now)",
+            "gone is gone",
+            "indexed has other options or indexes",
+            "new was not there before",
+            "optioned has other options or indexes",
+        ]
+
+    @pytest.mark.parametrize("step", ORDER, ids=lambda step: step.name)
+    def test_a_step_that_only_says_so_is_found_out(self, step: Step, rehearsed: Rehearsed, tmp_path: Path) -> None:
+        """Nothing was ever done on this database, whose program says that all went well."""
+        database = rehearsed.server.client["untouched"]
+        liar = Scene(lambda *_words, **_variables: Answer(step.wanted, "", ""), lambda _: {}, database, tmp_path, tmp_path)
+        with pytest.raises(RehearsalError):
+            carry_out(liar, lambda _: None, [step])
 
 
 class TestStopped:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.conftest import ROOT
-from tests.runner.fixtures import kit, lnm, program, server, site, standalone
+from tests.runner.fixtures import built_kit, light_kit, lnm, program, server, site, standalone
 
-__all__ = ["kit", "lnm", "program", "server", "site", "standalone"]
+__all__ = ["built_kit", "light_kit", "lnm", "program", "server", "site", "standalone"]
 
 REAL_ADVISORIES = ROOT.parent / "shared/advisories"
 """They may not be copied into the project."""

@@ -85,19 +85,19 @@ def standalone() -> Iterator[Mongod]:
 
 
 @pytest.fixture(scope="session")
-def kit(dist: Path, version: str) -> Kit:
-    """The kit that was built from this tree."""
+def built_kit(dist: Path, version: str) -> Kit:
+    """The kit that was built from this tree, for the files whose tests look at its images or wheels."""
     return Kit(dist / f"concelier-lnm-{version}", dist / "signing-key.pub")
 
 
 @pytest.fixture(scope="session", name="kit")
-def light_kit(dist: Path, version: str, tmp_path_factory: pytest.TempPathFactory) -> Kit:
+def light_kit(built_kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """The same without its images and the wheels of the runner's extra, signed by a key of the tests.
 
     A quarter of the time of a run of `lnm` is the hashing of these; for tests that run it hundreds of times and look at neither.
     """
-    built = Kit(dist / f"concelier-lnm-{version}", dist / "signing-key.pub")
-    return variant(built, tmp_path_factory.mktemp("light") / built.folder.name, {}, without="wheelhouse-extras")
+    target = tmp_path_factory.mktemp("light") / built_kit.folder.name
+    return variant(built_kit, target, {}, without="wheelhouse-extras")
 
 
 @pytest.fixture(scope="session")

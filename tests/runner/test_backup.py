@@ -111,8 +111,9 @@ def test_a_file_of_documents_is_the_fingerprint_of_its_collection(made: Saver) -
     assert (rows["things"]["sha256"], rows["things"]["count"]) == (seen.sha256, 200)
 
 
-def test_a_document_as_large_as_can_be_passes(saver: Saver) -> None:
-    saver.database["large"].insert_many([{"_id": 1}, {"_id": 2, "x": bytes(LARGEST)}, {"_id": 3}])
+def test_more_documents_than_a_batch_has_and_one_as_large_as_can_be_pass(saver: Saver) -> None:
+    saver.database["large"].insert_many([{"_id": number} for number in range(2 * fingerprint.BATCH + 1)])
+    saver.database["large"].insert_one({"_id": -1, "x": bytes(LARGEST)})
     before = saver.seen()
     saver.stage("backup", compress="none")
     saver.stage("prove_backup")
@@ -372,6 +373,14 @@ def test_any_cut_of_a_file_is_seen(tmp_path: Path, compress: str) -> None:
         with contextlib.suppress(RunnerError):
             unseen.append((size, reading.content(whole, name)[0].count))
     assert [one for one in unseen if compress != "none" or one[0] % len(document)] == []
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+def test_a_disk_that_becomes_full_is_told_in_words(tmp_path: Path, compress: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(tmp_path, compress)
+    monkeypatch.setattr(Path, "open", lambda *_: open("/dev/full", "wb", buffering=0))  # noqa: PTH123, SIM115 - Path's is taken
+    with pytest.raises(RetryableError, match="x: No space left on device"):
+        place.write("x", os.urandom(100_000))
 
 
 def test_a_backup_in_zstd_says_what_to_install_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,68 @@ def test_it_is_refused_while_users_may_write_and_once_they_could_unless_it_is_fo
     with frozen(saved.database):
         saved.stage("restore", forced="the customer agreed")
     assert saved.database["things"].count_documents({}) == 10
+
+
+def test_a_freeze_that_began_after_the_backup_does_not_hide_what_users_wrote_before_it(saved: Saver) -> None:
+    """The freeze was skipped, and came when the restore asked for one: nobody has told of an unfreeze."""
+    began = dt.datetime.fromtimestamp(saved.manifest["operationTime"]["t"], dt.UTC)
+    marker = {"_id": "ingest", "enabled": False, "stage": "freeze"}
+    saved.database["things"].insert_one({"_id": 10})
+    saved.database["lnm_settings"].insert_one({**marker, "at": began + dt.timedelta(seconds=1)})
+    with (
+        frozen(saved.database),
+        pytest.raises(StageError, match=r"frozen after that.*things: 11 documents now, 10 in the backup"),
+    ):
+        saved.stage("restore")
+    assert saved.database["things"].count_documents({}) == 11
+
+    saved.done["unfreeze"] = {"marker": True, "mode": "open"}  # of an earlier window
+    saved.database["lnm_settings"].replace_one({"_id": "ingest"}, {**marker, "at": began})
+    with frozen(saved.database):
+        saved.stage("restore")
+
+
+def test_the_cluster_of_somebody_else_that_is_called_the_same_is_not_written_over(saved: Saver) -> None:
+    """Two clusters whose replica sets are rs0 have one journal on a machine; this one has no lease, or one of its own."""
+    saved.database.drop_collection("lnm_lease")
+    saved.database["things"].insert_one({"_id": "theirs"})
+    for theirs in range(2):
+        with frozen(saved.database), pytest.raises(StageError, match="another cluster than the one that was backed up"):
+            saved.stage("restore")
+        saved.database["lnm_lease"].insert_one({"_id": theirs})
+    assert saved.database["things"].count_documents({}) == 11
+
+    with frozen(saved.database):
+        saved.stage("restore", forced="the cluster was built anew")
+
+
+def test_it_is_refused_while_publishers_are_switched_on(saved: Saver) -> None:
+    """A site's own publisher is switched by its hook alone: it would go on, and publish what is backfilled next unvalidated."""
+    for row in ({"enabled": True, "hook": "ran"}, {"enabled": False, "hook": "pending"}):
+        saved.database["lnm_settings"].replace_one({"_id": "outbox"}, row, upsert=True)
+        with frozen(saved.database), pytest.raises(StageError, match="the outbox is switched on") as caught:
+            saved.stage("restore")
+        assert "lnm outbox disable --execute" in caught.value.hint
+
+
+def test_a_backup_is_not_restored_on_the_proof_of_an_earlier_one(saved: Saver) -> None:
+    """Another window: its freeze wants a new backup, and the journal knows the proof of the old one."""
+    saved.stage("prove_backup")
+    saved.place.rename(saved.place.with_name("first"))
+    saved.database["things"].insert_one({"_id": 10})
+    saved.stage("backup")
+    with frozen(saved.database), pytest.raises(StageError, match="was never proved"):
+        saved.stage("restore")
+    saved.stage("prove_backup")
+    with frozen(saved.database):
+        saved.stage("restore")
+
+
+def test_what_a_restore_has_left_half_way_is_not_backed_up(saved: Saver) -> None:
+    saved.database["lnm_restoring_0"].insert_one({})
+    saved.place.rename(saved.place.with_name("first"))
+    with pytest.raises(StageError, match="begun here and not ended: lnm_restoring_0"):
+        saved.check("backup")
 
 
 def test_through_a_router_it_is_refused_with_the_command_that_does_it(saved: Saver) -> None:

@@ -28,6 +28,9 @@ printf '%s\\n' "$@" > "{folder}/arguments"
 env > "{folder}/environment"
 exec "{tool}" "$@"
 """
+DISTURBED = """#!/bin/sh
+"{tool}" "$@" && find "{folder}" -name things.bson -exec sed -i s/W/w/ {{}} +
+"""
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,20 @@ def test_mongodump_is_used_where_it_is_and_its_dump_comes_back(
     assert f"--db\n{saver.database.name}\n" in told
     assert site.passwords["saver"] not in told
     assert "CONCELIER" not in told
+
+
+def test_a_dump_that_is_not_what_the_database_holds_is_no_backup(tools: Path, site: Site, kit: Kit, tmp_path: Path) -> None:
+    """As where somebody writes meanwhile: mongodump itself says nothing, and ends well."""
+    (disturbed := tmp_path / "bin/mongodump").parent.mkdir()
+    disturbed.write_text(DISTURBED.format(folder=tmp_path, tool=tools / "mongodump"))
+    disturbed.chmod(0o755)
+    saver = saver_of(site, kit, tmp_path)
+    saver.environment = {"PATH": f"{disturbed.parent}:/usr/bin:/bin"}
+    backups.fill(saver.database)
+
+    with frozen(saver.database), pytest.raises(BackupError, match=r"things: as many documents \(200\), but with other content"):
+        saver.stage("backup")
+    assert not saver.place.exists()
 
 
 def test_a_mongodump_that_fails_is_told_without_anything_secret(tools: Path, site: Site, kit: Kit, tmp_path: Path) -> None:

@@ -113,6 +113,19 @@ def test_a_stage_that_may_be_skipped_is_told_with_its_reason(known: VerifiedKit,
     assert f"evidence: enable-outbox was skipped: {reason}" in found.notes
 
 
+def test_what_evidence_tells_moves_no_cursor(known: VerifiedKit, tmp_path: Path) -> None:
+    operator = "Ada\x1b[2K\u202e"
+    steps: list[Step] = [
+        (name, "skipped", {"reason": f"nobody{operator} watches", "durationMs": 0})
+        if name == "watch"
+        else (name, state, evidence)
+        for name, state, evidence in WHOLE
+    ]
+    told = Rehearsed(known, steps, first=begun(known, operator=operator))
+    found = judged(known, written(tmp_path, sealed(about(known, told.predicate))))
+    assert all(line.isprintable() for line in found.lines())
+
+
 def test_a_refusal_counts_after_the_last_time_that_the_outbox_was_enabled(known: VerifiedKit) -> None:
     def is_refused(*steps: Step) -> object:
         return Rehearsed(known, steps).predicate["proofs"]["rollback-refused"]
@@ -138,6 +151,20 @@ def test_a_stage_that_failed_was_interrupted_and_was_killed_and_then_done_is_don
     steps = [*WHOLE[:2], *before, *WHOLE[2:]]
     path = written(tmp_path, sealed(about(known, Rehearsed(known, steps).predicate)))
     assert judged(known, path).stages["backup"]["attempts"] == 5
+
+
+def test_looking_again_makes_no_rehearsal_younger(known: VerifiedKit, tmp_path: Path) -> None:
+    """Attack T3: a watch, a validation and a refused rollback, months later, are no new rehearsal."""
+    steps = [*WHOLE[:18], WHOLE[0], WHOLE[6], WHOLE[16], WHOLE[17]]
+    said = Rehearsed(known, [*WHOLE[18:], *steps]).predicate
+    later = NOW + dt.timedelta(days=60)
+    for line in said["journal"][-8:]:
+        line["at"] = later.strftime(chain.AT)
+    rechained(said, lambda _: None)
+    said |= derivation.derived(rehearsals.entries(said["journal"]))
+    assert said["endedAt"] == later.strftime(chain.AT)
+    (found,) = refused(known, written(tmp_path, sealed(about(known, said))), now=later)
+    assert (type(found), found.exit_code) == (ExpiredEvidenceError, 8)
 
 
 def test_looking_again_later_moves_no_stage(known: VerifiedKit, tmp_path: Path) -> None:
@@ -244,6 +271,22 @@ TOLD: dict[str, tuple[Callable[[Rehearsed], Rehearsed], str]] = {
     "a rollback unequal": (left("rollback-21-102", fingerprint=OTHER), "rollback-21-102: the database was not as before"),
     "a rollback that says so": (left("rollback-21-102", equalsBefore=False), "rollback-21-102: equalsBefore is False"),
     "a restore unequal": (left("restore", fingerprint=OTHER), "restore: the database was not as before"),
+    "a rollback of nothing": (
+        lambda honest: moved("rollback-21-102", 5)(cut(slice(8, 10))(honest)),
+        "rollback-21-102: was gone while backfill-21-102 was not done: nothing was there to be taken back",
+    ),
+    "a restore of nothing": (
+        lambda honest: moved("restore", 4)(cut(slice(11, 14))(honest)),
+        "restore: was gone while apply-21-101 was not done: nothing was there to be taken back",
+    ),
+    "a second restore half-way": (
+        ended(("restore", "failed", {"exit": 6, "type": "BackupError", "durationMs": 5})),
+        "restore: is failed, wanted done",
+    ),
+    "a second rollback that was killed": (
+        ended(("rollback-21-102", "started", {})),
+        "rollback-21-102: is started, wanted done",
+    ),
     "errors while watching": (left("watch", errors=1), "watch: errors is 1, wanted 0"),
     "never refused": (cut(slice(17, 18)), "rollback-21-102: was not tried after enable-outbox"),
     "refused for something else": (
@@ -323,6 +366,8 @@ STATED: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "stages exchanged": (lambda said: said["stages"].reverse(), "the stages are stated in another order"),
     "one stage more": (lambda said: said["stages"].append({"name": "more"}), "the stages are stated in another order"),
+    "a truth for a number": (lambda said: row(said, "backup").update(attempts=True), "backup: is stated otherwise"),
+    "a stage without a name": (lambda said: said["stages"][3].update(name=[]), "prove-backup: is missing from what is stated"),
     "stages that are none": (lambda said: said.update(stages=5), "preflight: is missing"),
     "a line edited": (
         lambda said: said["journal"][4]["evidence"].update(probe="refused!"),
@@ -634,7 +679,8 @@ def ends(known: VerifiedKit) -> dt.datetime:
 
 
 def test_evidence_is_good_for_the_days_of_the_policy_and_no_second_more(known: VerifiedKit, honest: Path) -> None:
-    limit = ends(known) + dt.timedelta(days=14)
+    through = derivation.through_at(rehearsals.entries(lines(begun(known), WHOLE)))
+    limit = dt.datetime.strptime(through, chain.AT).replace(tzinfo=dt.UTC) + dt.timedelta(days=14)
     assert judged(known, honest, now=limit).signer
     (found,) = refused(known, honest, now=limit + dt.timedelta(seconds=1))
     assert isinstance(found, ExpiredEvidenceError)

@@ -16,6 +16,12 @@ from tests.runner.kits import Kit
 from tests.runner.policies import BUILDER, SECURITY, written
 
 
+@pytest.fixture(scope="session", name="kit")
+def whole_kit(built_kit: Kit) -> Kit:
+    """With its images and all of its wheels."""
+    return built_kit
+
+
 @pytest.fixture
 def said(program: Path, kit: Kit, tmp_path: Path) -> Lnm:
     """The program with a state folder of its own and no database."""

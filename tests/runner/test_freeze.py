@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lnm_runner import freeze, mongo, probe
-from lnm_runner.commands import doctor
+from lnm_runner import freeze, lease, mongo, probe
+from lnm_runner.commands import doctor, runbook
 from lnm_runner.driver_errors import USER_WRITES_BLOCKED
-from lnm_runner.errors import CredentialsError, PrivilegeError, RetryableError, StageError, TopologyError
+from lnm_runner.errors import CredentialsError, LockedError, PrivilegeError, RetryableError, StageError, TopologyError
 from lnm_runner.kit import Trust, open_kit
 from lnm_runner.options import Options
 from lnm_runner.runbook import flow
@@ -25,11 +25,13 @@ from pymongo.errors import OperationFailure
 
 from tests.conftest import ROOT, WHEEL
 from tests.runner import mongod, roles, router
+from tests.runner.backfills import RAW_KEYS
 from tests.runner.fixtures import Site, fresh_site
 from tests.runner.kits import Kit
 from tests.runner.mongod import Mongod
 from tests.runner.outboxes import Boxes
 from tests.runner.test_roles import TABLE, restricted
+from tests.runner.test_runbook_stages import CAPTAIN, OF_THE_CLUSTER
 
 pytestmark = pytest.mark.mongod
 
@@ -181,6 +183,16 @@ def test_after_a_kill_at_any_step_it_is_told_and_the_same_command_goes_on(
     assert window.is_open
 
 
+def test_nobody_lifts_the_freeze_behind_which_a_runner_is_at_work(window: Window) -> None:
+    """The same kit on another machine has the same plan, and a journal in which nothing was begun."""
+    window.freeze()
+    with lease.held(window.site.database, "backfill", lasts_s=30), pytest.raises(LockedError, match="«backfill»"):
+        window.unfreeze()
+    assert not window.takes_writes
+    window.unfreeze()
+    assert window.is_open
+
+
 def test_a_block_that_does_not_hold_is_found_by_a_write_and_is_an_error(window: Window) -> None:
     code, said = window.disturbed("freeze", 5, "lift")
 
@@ -302,6 +314,7 @@ def test_each_privilege_of_the_freezers_role_is_needed_and_asked_for(window: Win
 def steps(client: MongoClient[dict[str, Any]], settings: Any) -> None:
     """What freezing is made of."""
     client.admin.command("serverStatus")
+    settings.database["lnm_lease"].find_one()
     settings.find_one({"_id": "ingest"})
     settings.update_one({"_id": "probe"}, {"$set": {"nonce": 1}}, upsert=True)
     settings.delete_one({"_id": "probe"})
@@ -322,6 +335,30 @@ def test_the_stages_name_their_plan_and_leave_evidence(window: Window, kit: Kit,
         assert flow.check_unfreeze(context)[0] == "the cluster is frozen by this runbook"
         assert flow.run_unfreeze(context).evidence == {"marker": True, "mode": "open"}
     assert window.is_open
+
+
+def test_a_freeze_that_somebody_has_lifted_by_hand_is_done_no_more(window: Window, kit: Kit, tmp_path: Path) -> None:
+    """The runbook's own hints name the command that lifts it; the journal must not hold a window frozen that takes writes."""
+    of_cluster = ({"role": name, "db": "admin"} for name in (*OF_THE_CLUSTER, "lnmFreeze"))
+    window.site.give("captain", *CAPTAIN, *of_cluster)
+    window.site.database["advisory_raw"].create_index(RAW_KEYS, unique=True)
+    variables = window.variables("captain", CONCELIER_PROBE_URI=window.site.uri("product"), LNM_BACKUP_TOOL="lnm")
+    environment = {**variables, "LNM_TRUSTED_KEY": str(kit.key), "LNM_STATE_DIR": str(tmp_path / "state")}
+
+    def call(stage: str) -> str:
+        options = Options(kit=kit.folder, execute=True, subcommand=stage, environment=environment)
+        return " ".join(runbook.run(options).lines)
+
+    call("preflight")
+    call("freeze")
+    window.block(is_on=False)
+    with pytest.raises(StageError, match=r"backup comes after what is not done: freeze \(over\)"):
+        call("backup")
+    assert "freeze: done after" in call("freeze")
+    assert not window.takes_writes
+    assert "backup: done after" in call("backup")
+    assert "nothing was done" in call("freeze")
+    assert "unfreeze: done after" in call("unfreeze")
 
 
 def test_a_publisher_that_a_freeze_binds_writes_no_event(window: Window, tmp_path: Path) -> None:

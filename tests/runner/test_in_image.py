@@ -28,6 +28,12 @@ IMAGE = "images/lnm-runner-linux-amd64"
 BAKED = "opt/lnm/migrations"
 
 
+@pytest.fixture(scope="session", name="kit")
+def whole_kit(built_kit: Kit) -> Kit:
+    """With its images and all of its wheels."""
+    return built_kit
+
+
 @dataclass(frozen=True)
 class Container:
     """An image, unpacked; and what is mounted into it."""

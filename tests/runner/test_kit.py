@@ -19,6 +19,12 @@ MIGRATION = "migrations/21-101/migration.py"
 SOURCE = b'ID = "20251202_lnm_21_101_sharding_and_ttl"\nSUMMARY = "A migration."\n'
 
 
+@pytest.fixture(scope="session", name="kit")
+def whole_kit(built_kit: Kit) -> Kit:
+    """With its images and all of its wheels."""
+    return built_kit
+
+
 def trap(folder: Path) -> tuple[Path, bytes]:
     """A migration that leaves a trace when it is run, and the trace."""
     trace = folder / "it-was-run"

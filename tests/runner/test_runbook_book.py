@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from lnm_runner import chain
 from lnm_runner.errors import LockedError, RunnerError, StateError
+from lnm_runner.kit.held import Held
 from lnm_runner.runbook import book, journal
 from lnm_runner.runbook.book import Book
 
@@ -63,6 +64,23 @@ def test_what_is_written_is_what_is_read_and_nobody_else_may_read_it(state: Path
 def test_looking_makes_no_folder(tmp_path: Path) -> None:
     assert book.look(tmp_path / "state", NAME) == book.NOTHING
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_has_opened_a_folder_that_is_put_aside_meanwhile_writes_into_none(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`begin` renames the folder between another command's opening it and its lock."""
+    locked, aside = book.lock, state / "runbook" / f"{NAME}.kept"
+    before = journal_of(state).read_bytes()
+
+    def later(held: Held, stage: str) -> AbstractContextManager[None]:
+        journal_of(state).parent.rename(aside)
+        return locked(held, stage)
+
+    monkeypatch.setattr(book, "lock", later)
+    with pytest.raises(LockedError):
+        go_on(state)
+    assert (aside / "journal.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize("kept", [1, 40, -1])

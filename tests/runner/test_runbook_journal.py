@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lnm_runner import chain
 from lnm_runner.errors import StageError
 from lnm_runner.options import Options, Runbook
-from lnm_runner.runbook import journal, order, plan, stages
+from lnm_runner.runbook import journal, order, overview, plan, stages
 from lnm_runner.runbook.journal import ABSENT, DONE, FAILED, INTERRUPTED, LIFTED, OPEN, REFUSED, SKIPPED, STARTED
 
 from tests.runner.runbooks import BEGUN, PLAN, appended, bytes_of, done, read, states
@@ -36,7 +36,7 @@ ALLOWED = {
     REFUSED: {STARTED},
     SKIPPED: {STARTED},
     LIFTED: {STARTED, SKIPPED},
-    DONE: set(),
+    DONE: {STARTED},  # a freeze: somebody may have lifted it by hand
 }
 
 
@@ -49,20 +49,20 @@ def test_a_stage_goes_from_one_state_to_another_only_where_the_table_has_an_arro
 
 
 @pytest.mark.parametrize("name", stages.NAMES)
-def test_only_a_stage_that_only_looks_may_be_begun_again_once_it_is_done(name: str) -> None:
+def test_only_a_stage_that_only_looks_or_a_freeze_may_be_begun_again_once_it_is_done(name: str) -> None:
     if name in BEGUN["absent"]:
         assert "the first line says otherwise" in read((name, STARTED)).defect
         return
 
     again = read(*done(name), (name, STARTED)).defect
 
-    assert again == "" if not stages.named(name).changes else "cannot be started" in again
+    assert again == "" if not stages.named(name).changes or name == "freeze" else "cannot be started" in again
 
 
 @pytest.mark.parametrize(
     ("way", "opened"),
     [
-        ("rollback-21-102", {"backfill-21-102", "validate"}),
+        ("rollback-21-102", {"backfill-21-102", "validate", "enable-outbox"}),
         ("restore", {"apply-21-101", "backfill-21-102", "validate", "enable-outbox"}),
     ],
 )
@@ -315,3 +315,13 @@ def test_a_chain_of_commands_that_is_entered_anew_freezes_no_cluster_whose_windo
     assert not is_over("freeze", reopened)
     assert order.following(through.entries) is None
     assert getattr(order.following(reopened.entries), "name", "") == "freeze"
+
+
+def test_whoever_begins_anew_is_told_what_stays_in_the_database() -> None:
+    """Attack X3: the next backup would be of a half-migrated database, unsaid."""
+    before = done("preflight", "freeze", "backup", "prove-backup")
+    assert list(overview.stays(read(*before).entries)) == []
+    (told,) = overview.stays(read(*before, *done("apply-21-101"), ("backfill-21-102", journal.STARTED)).entries)
+    assert told.startswith("what apply-21-101, backfill-21-102 has made stays in the database")
+    back = done("apply-21-101", "restore")
+    assert list(overview.stays(read(*before, *back).entries)) == []

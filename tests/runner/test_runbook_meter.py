@@ -55,3 +55,26 @@ def test_progress_is_shown_as_before_and_kept_at_the_end_of_each_part(tmp_path: 
     ]
     assert said[0].startswith("observations: 1 of 9")
     assert said[-1] == "a line\n"
+
+
+def test_what_a_killed_attempt_has_measured_counts_also_where_nothing_was_left_to_do(tmp_path: Path) -> None:
+    def highest() -> int | None:
+        meter = Meter()
+        meter.take(runlog.of_run(tmp_path, "a"))
+        return meter.max_lag_ms
+
+    def log(*events: tuple[str, dict[str, Any]]) -> None:
+        for event, fields in events:
+            runlog.append(tmp_path, event, **fields)
+
+    assert highest() is None
+    log(
+        ("inventory", {"run": "a"}), ("begin", {"run": "a"}), ("lag", {"lagMs": 99_000}), ("end", {"run": "a"})
+    )  # taken back since
+    log(("inventory", {"run": "a"}), ("begin", {"run": "a"}), ("lag", {"lagMs": 40_000}))  # killed
+    log(("begin", {"run": "a"}), ("lag", {"lagMs": 5}), ("end", {"run": "a"}))  # killed before the journal said so
+    assert highest() == 40_000
+    log(("inventory", {"run": "a"}))  # of the attempt that finds it done
+    assert highest() == 40_000
+    log(("inventory", {"run": "b"}), ("begin", {"run": "b"}), ("lag", {"lagMs": 7}))
+    assert highest() is None

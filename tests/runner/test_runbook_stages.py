@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -9,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lnm_runner import cli, lease
+from lnm_runner import cli, lease, mongo
 from lnm_runner.commands import Result, runbook
 from lnm_runner.errors import (
     EvidenceError,
@@ -27,11 +29,12 @@ from lnm_runner.errors import (
     StateError,
 )
 from lnm_runner.options import Options, Runbook
-from lnm_runner.runbook import journal, stages
+from lnm_runner.runbook import call as calls
+from lnm_runner.runbook import journal, rehearsed, stages
 from lnm_runner.runbook.journal import Entry
 
 from tests.conftest import WHEEL
-from tests.runner import installed
+from tests.runner import installed, mongod
 from tests.runner.backfills import RAW_KEYS, legacy, raw
 from tests.runner.fixtures import Site, fresh_site, watched
 from tests.runner.kits import Kit, variant
@@ -42,8 +45,8 @@ pytestmark = pytest.mark.mongod
 
 PATIENCE_S = 30
 NO_FREEZE = "the server of the tests is shared, and frozen by none of them"
-CAPTAIN = ("lnmRunbook", "lnmFingerprint", "lnmApply21101", "lnmBackfill21102", "lnmRollback21102", "lnmValidate")
-OF_THE_CLUSTER = ("lnmPreflight", "lnmBackup", "lnmRestore")
+CAPTAIN = ("lnmFingerprint", "lnmApply21101", "lnmBackfill21102", "lnmRollback21102", "lnmValidate")
+OF_THE_CLUSTER = ("lnmPreflight", "lnmBackup", "lnmRestore", "lnmRunbook")
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,14 @@ class Bridge:
     site: Site
     kit: Kit
     state: Path
+    uri: str = ""
+    """As whom, and where, if not as the captain on the site."""
 
     @property
     def variables(self) -> dict[str, str]:
         """The environment."""
         return {
-            "CONCELIER_MONGO_URI": self.site.uri("captain"),
+            "CONCELIER_MONGO_URI": self.uri or self.site.uri("captain"),
             "CONCELIER_DB": self.site.database.name,
             "LNM_TRUSTED_KEY": str(self.kit.key),
             "LNM_STATE_DIR": str(self.state),
@@ -126,6 +131,15 @@ def bridge(server: Mongod, light: Kit, tmp_path: Path) -> Iterator[Bridge]:
         yield Bridge(site, light, tmp_path / "state")
 
 
+@contextmanager
+def running(server: Mongod) -> Iterator[Mongod]:
+    """Another server, for a block."""
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 WINDOW = ("preflight", "freeze", "backup", "prove-backup", "apply-21-101", "backfill-21-102", "validate")
 
 
@@ -180,14 +194,15 @@ def test_nothing_is_begun_out_of_its_order_or_by_words_that_make_no_sense(bridge
     assert bridge.files() == {}
 
 
-READS_ALL = tuple({"role": name, "db": "admin"} for name in OF_THE_CLUSTER[1:])
+READS_ALL = tuple({"role": name, "db": "admin"} for name in OF_THE_CLUSTER[1:3])
 
 
 @pytest.mark.parametrize(("lacking", "stage"), [("lnmRunbook", "preflight"), ("lnmFingerprint", "apply-21-101")])
 def test_who_lacks_a_role_of_the_runbook_is_told_which_and_nothing_is_begun(bridge: Bridge, lacking: str, stage: str) -> None:
     bridge.go(*(WINDOW[:4] if stage != "preflight" else ()))
     others = CAPTAIN if stage == "preflight" else (lacking,)  # whoever may read all, or the pace of a backfill, may read enough
-    bridge.site.database.command("revokeRolesFromUser", "captain", roles=[*others, *READS_ALL])
+    lacks = [{"role": lacking, "db": "admin"}] if stage == "preflight" else []
+    bridge.site.database.command("revokeRolesFromUser", "captain", roles=[*others, *READS_ALL, *lacks])
 
     error = bridge.refused(stage, PrivilegeError)
 
@@ -308,6 +323,20 @@ def test_a_journal_about_another_kit_is_refused_and_begun_anew_for_a_reason(brid
     other.refused("freeze", StageError, skip=True, reason="A newer kit  has come")
 
 
+def test_what_was_done_on_another_cluster_of_the_same_name_is_not_done_here(bridge: Bridge) -> None:
+    """X3, X4: a replica set is called rs0 at every second site; a backup of the one is none of the other."""
+    bridge.go(*WINDOW[:4])
+    with running(mongod.replica_set_with_users()) as other:
+        assert other.client.admin.command("hello")["setName"] == bridge.site.server.client.admin.command("hello")["setName"]
+        other.client[bridge.site.database.name]["advisory_raw"].insert_one({"_id": "a document of the other one"})
+        there = replace(bridge, uri=f"mongodb://{':'.join(mongod.ROOT)}@{other.address}/?authSource=admin&{other.tls}")
+        for stage in ("apply-21-101", "restore"):
+            with pytest.raises(StageError) as caught:
+                there.call(stage)
+            assert "the journal here is about another plan: the database: there sha256:" in caught.value.message
+        assert other.client[bridge.site.database.name].list_collection_names() == ["advisory_raw"]
+
+
 def test_no_stage_begins_over_a_journal_that_was_edited(bridge: Bridge) -> None:
     """X10."""
     bridge.go("preflight", "freeze")
@@ -319,3 +348,59 @@ def test_no_stage_begins_over_a_journal_that_was_edited(bridge: Bridge) -> None:
         assert (error.exit_code, "line 9: " in error.message, "behind preflight" in error.message) == (7, True, True)
     assert bridge.call("begin", reason="somebody has edited the journal").data["state"] == "begun"
     bridge.go("preflight")
+
+
+def test_an_unfreeze_that_begins_a_journal_of_production_names_no_evidence_that_nobody_has_judged(
+    bridge: Bridge, tmp_path: Path
+) -> None:
+    """X4: an unfreeze waits for no evidence, so it must not look as if it had any."""
+    bridge.site.give("captain", *({"role": name, "db": "admin"} for name in ("lnmFreeze", "lnmPreflight", "lnmRunbook")))
+    made_up = tmp_path / "rehearsal-evidence.dsse.json"
+    made_up.write_bytes(b"{}")
+    said: dict[str, Any] = {"environment": "production", "operator": "Ada", "evidence": made_up}
+
+    assert bridge.call("unfreeze", **said).data["state"] == "done"
+
+    begun = bridge.journal()[0].evidence
+    assert (begun["environment"], begun["rehearsal"]) == ("production", "")
+    assert "not at its end" in "".join(bridge.call("evidence", execute=False, **said).lines)
+
+
+def test_an_unfreeze_is_not_skipped_before_its_turn_or_while_the_cluster_is_frozen(bridge: Bridge) -> None:
+    """F13."""
+    nobody = "there is nobody here who writes"
+    assert bridge.refused("unfreeze", StageError, skip=True, reason=nobody).facts["missing"][0] == "preflight"
+    bridge.go(*WINDOW)
+    bridge.call("enable-outbox", skip=True, reason="nothing is published here")
+    bridge.site.database["lnm_settings"].insert_one({"_id": "ingest", "enabled": False, "stage": "freeze"})
+    roles = [{"role": name, "db": "admin"} for name in OF_THE_CLUSTER[:3]]
+    bridge.site.database.command("revokeRolesFromUser", "captain", roles=roles)
+
+    assert "is frozen, and would stay so" in bridge.refused("unfreeze", StageError, skip=True, reason=nobody).message
+    bridge.site.database["lnm_settings"].delete_one({"_id": "ingest"})
+    assert bridge.call("unfreeze", skip=True, reason=nobody).data["state"] == "skipped"
+    bridge.call("watch", skip=True, reason="nothing is to be seen here")
+    told = bridge.call("evidence", execute=False).lines
+    assert "production would refuse this: restore: was never done, or was taken back and not done again, wanted done" in told
+
+
+def test_what_somebody_writes_commands_no_terminal_and_is_seen(bridge: Bridge) -> None:
+    """X5."""
+    for text in ("nobody\x1b[2K writes here", "nobody \u202eereh setirw", "\u200b" * 12, "as MONGODB://ada:secret@db/ says"):
+        bridge.refused("begin", InputError, reason=text)
+
+
+def test_a_clock_of_this_host_that_is_set_back_makes_no_evidence_younger(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T5."""
+    there = mongo.now(bridge.site.database)
+
+    class SetBack(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> SetBack:
+            return cls(2020, 1, 1, tzinfo=tz)
+
+    with calls.opened(bridge.options("preflight")) as call:
+        monkeypatch.setattr(dt, "datetime", SetBack)
+        found = rehearsed.latest(call)
+        monkeypatch.undo()
+    assert dt.timedelta(0) <= found - there < dt.timedelta(minutes=1)

@@ -141,6 +141,26 @@ def test_a_calm_second_on_a_real_server_is_evidence(boxes: Boxes, kit: Kit) -> N
 
 
 @pytest.mark.mongod
+def test_an_outbox_that_was_switched_off_again_is_never_calm(boxes: Boxes, kit: Kit) -> None:
+    """A watch that stopped says: switch it off. The next one must not end well for it, with enable-outbox still done."""
+    boxes.fill(2)
+    boxes.enable()
+    boxes.run("switcher", "disable")
+    with mongo.connect(boxes.options("watcher")) as server:
+        made = context(boxes, kit, server, "watcher", calm_s=1, done=("enable-outbox",))
+        with pytest.raises(StageError, match="the outbox is not switched on") as caught:
+            flow.run_watch(made)
+        assert "lnm outbox enable --execute" in caught.value.hint
+        boxes.enable()
+        timer = threading.Timer(0.5, boxes.run, ("switcher", "disable"))
+        timer.start()
+        with pytest.raises(StageError, match="the outbox is not switched on"):
+            flow.run_watch(made)
+        timer.join()
+        flow.run_watch(replace(made, done={}))  # the stage was skipped
+
+
+@pytest.mark.mongod
 def test_an_error_that_comes_stops_it_and_the_way_back_is_told(boxes: Boxes) -> None:
     def fail() -> None:
         boxes.site.database["lnm_backfill_errors"].insert_one({"code": "E"})

@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.uri_parser import parse_uri
 
-from tests.runner.fixtures import light_kit, program
+from tests.runner.fixtures import built_kit, light_kit, program
 from tests.runner.installed import Lnm
 from tests.runner.kits import Kit
 from tests.sharding import cluster as clusters
@@ -26,7 +26,7 @@ from tests.sharding import shim as shims
 from tests.sharding.cluster import Cluster
 from tests.sharding.shim import Shim
 
-__all__ = ["light_kit", "program"]
+__all__ = ["built_kit", "light_kit", "program"]
 
 PASSWORD_FILE = "CONCELIER_MONGO_PASSWORD_FILE"
 

@@ -43,6 +43,10 @@ environment:
   LNM_STATE_DIR                  where the trust policy, work files and reports are kept (default: below XDG state)
   LNM_OPERATOR                   who is in charge, as the evidence of a runbook names them
   LNM_EVIDENCE_KEY               the private key that signs the evidence of a rehearsal
+  LNM_OUTBOX_HOOK                a program of the site that switches its own publisher: called with enable or disable
+  LNM_BACKUP_TOOL                lnm or mongodump (default: mongodump where it is on the PATH)
+  CONCELIER_PROBE_URI            an ordinary user, for the write that a freeze must refuse (default: the user who freezes)
+  CONCELIER_PROBE_PASSWORD_FILE  a file with that user's password
   LNM_LEASE_SECONDS              after so long another runner may take over from one that no longer answers (default: 30)
 
 exit codes: 0 ok, 1 unexpected, 2 input or validation, 3 stopped half-way, 4 not found, 5 signature or statement,
@@ -285,7 +289,8 @@ def answer(arguments: Sequence[str]) -> int:
         top.error("a command is wanted")
     result = run(parsed)
     head = {"schema": SCHEMA, "ok": result.exit_code == 0, "command": parsed.command, "exitCode": result.exit_code}
-    say(rendered({**head, **result.data}) if parsed.json else "\n".join(result.lines))
+    if parsed.json or result.lines:
+        say(rendered({**head, **result.data}) if parsed.json else "\n".join(result.lines))
     return result.exit_code
 
 

@@ -49,6 +49,7 @@ SERVERS_OWN: Final = "system."
 NO_VALIDATOR: Final[Mapping[str, Any]] = {"validator": {}, "validationLevel": "strict", "validationAction": "error"}
 """The server's defaults; it keeps the words once there was a validator."""
 NAMESPACE_NOT_FOUND: Final = 26  # mongo/src/mongo/base/error_codes.yml
+BATCH: Final = 1000  # documents; without it the server fills 16 MB each time, which the driver holds three times over
 LENGTH: Final = 4  # bytes of a BSON document's own length, little-endian (bsonspec.org)
 MOST_SHOWN: Final = 300  # characters of options in a difference
 
@@ -177,11 +178,11 @@ def made(entry: Mapping[str, Any], specifications: Iterable[Mapping[str, Any]], 
 
 
 def batches(database: Database, name: str, entry: Mapping[str, Any], apart: Sequence[str] = ()) -> Iterator[bytes]:
-    """The documents as the server stores them, some concatenated at a time (at most 16 MB and one document more)."""
+    """The documents as the server stores them, some concatenated at a time (at most 16 MB, and one document more)."""
     if entry["type"] == "view":
         return
     wanted = {"_id": {"$nin": list(apart)}} if apart else {}
-    found = database[name].find_raw_batches(wanted)
+    found = database[name].find_raw_batches(wanted).batch_size(BATCH)
     yield from found.hint([("$natural", 1)]) if entry["options"].get("capped") else found.sort("_id", 1).hint([("_id", 1)])
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pymongo.errors import OperationFailure
 
-from lnm_runner import privileges, probe, switches
+from lnm_runner import lease, privileges, probe, switches
 from lnm_runner.driver_errors import OLDEST, UNAUTHORIZED
 from lnm_runner.errors import MOST_SHOWN, StageError, TopologyError
 from lnm_runner.mongo import Server, Topology
@@ -171,9 +171,10 @@ def freeze(server: Server, options: Options, *, plan: str, reason: str) -> None:
 def unfreeze(server: Server, options: Options, *, plan: str) -> None:
     """Lets the cluster take writes again, or goes on with that; also where the freeze was skipped.
 
-    Raises: StageError, also where writes are still refused; RunnerError.
+    Raises: StageError, also where writes are still refused; LockedError while a runner is at work; RunnerError.
     """
     seen = require(server, options, plan)
+    require_idle(server)
     if seen.is_marked if seen.is_blocked is None else seen.is_blocked:
         require_ours(replace(seen, is_blocked=True), plan)
         block(server, is_on=False)
@@ -183,6 +184,16 @@ def unfreeze(server: Server, options: Options, *, plan: str) -> None:
             "an ordinary user's write is still refused although the block was lifted",
             hint="look who else blocks (mongosync, another runbook), and at each shard behind a router; then the same again",
         )
+
+
+def require_idle(server: Server) -> None:
+    """Refuses while a runner is at work, on whichever machine: it relies on the freeze, and a plan has the same hash everywhere.
+
+    Raises: LockedError.
+    """
+    row = lease.holder(server.database)
+    if row is not None and row["isHeld"]:
+        raise lease.locked(row)
 
 
 def opened(plan: str) -> dict[str, Any]:

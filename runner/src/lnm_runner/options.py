@@ -24,6 +24,8 @@ DEFAULT_DATABASE = "concelier"
 BACKFILL = "21-102"
 """The delivery that is worked by `lnm backfill`."""
 DEFAULT_EVENTS_TTL_DAYS = 90  # decisions §2
+KITLESS = (("outbox", "status"), ("outbox", "publish"))
+"""The commands that are told no kit and no key."""
 LONGEST_TTL_S = 2**31 - 1  # what the server stores for a longer one, about 68 years
 DEFAULT_LEASE_S = 30
 LONGEST_LEASE_S = 3600
@@ -227,9 +229,9 @@ class Options:
 
     def command(self, *words: str) -> str:
         """A command of `lnm` about the same kit, key and database, to be typed as it is."""
+        of_a_kit = [("--kit", self.kit or (None if self.is_one_active else "KIT")), *self.trusted]
         given = [
-            ("--kit", self.kit or (None if self.is_one_active else "KIT")),
-            *self.trusted,
+            *(() if words[:2] in KITLESS else of_a_kit),
             ("--db", self.database),
             ("--mongo-uri", self.mongo_uri),
         ]

@@ -267,6 +267,7 @@ ROLES = (
         (
             Privilege(("setUserWriteBlockMode",), "has the server refuse the writes of users, and take them again", cluster=True),
             Privilege(("serverStatus",), "sees whether it does", cluster=True),
+            Privilege(("find",), "sees that no runner is at work behind the freeze that it would lift", (LEASE,)),
             Privilege(
                 ("find", "insert", "update", "remove"),
                 "writes down who freezes and why; makes the write that must be refused, and takes it away where it was not",
@@ -311,7 +312,13 @@ ROLES = (
         "lnmRunbook",
         "What each stage of the runbook needs beside the role of its own: lnm runbook status, begin, evidence, and every stage.",
         ("runbook",),
-        (Privilege(("find",), "sees whether production has begun here, and who has frozen it", (SWITCHES,)),),
+        (
+            Privilege(("find",), "sees whether production has begun here, and who has frozen it", (SWITCHES,)),
+            Privilege(
+                ("replSetGetConfig",), "tells this cluster from another one whose replica set has the same name", cluster=True
+            ),
+            Privilege(("find",), "tells this cluster from another one", ("version",), database="config", only_on=ROUTER),
+        ),
     ),
     Role(
         "lnmFingerprint",

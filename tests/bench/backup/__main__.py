@@ -52,6 +52,15 @@ def loaded(uri: str, folder: Path, compress: str) -> None:
             loading.load(server.database, row["name"], Place(folder, compress), row)
 
 
+def started(uri: str, _folder: Path, _compress: str) -> None:
+    """Connects, and does nothing: what each way of ours costs before it begins."""
+    with mongo.connect(Options(database=NAME, environment={"CONCELIER_MONGO_URI": uri})):
+        pass
+
+
+WORK = {"dump": dumped, "load": loaded, "start": started}
+
+
 def tool(name: str) -> str | None:
     """Where one of the vendor's tools is."""
     return shutil.which(name, path=os.environ.get("LNM_MONGO_TOOLS") or os.environ["PATH"])
@@ -69,6 +78,7 @@ def ways(server: Mongod, yard: Path) -> dict[str, Command]:
     def ours(do: str, compress: str, folder: Path) -> tuple[str, ...]:
         return (sys.executable, "-W", "ignore", "-m", "tests.bench.backup", do, uri, str(folder), compress)
 
+    add("start of lnm alone", *ours("start", "none", yard), before=tuple)
     for compress in ("none", "gzip", "zstd"):
         folder, gz = yard / f"ours-{compress}", ["--gzip"] if compress == "gzip" else []
         add(f"dump, lnm, {compress}", *ours("dump", compress, folder), before=partial(shutil.rmtree, folder, ignore_errors=True))
@@ -93,15 +103,19 @@ def table(server: Mongod, yard: Path, repeats: int) -> list[str]:
     """
     size = server.client[NAME].command("dbStats")["dataSize"]
     commands = ways(server, yard)
-    lines = [f"{size / MB:,.0f} MB of documents", "", "| way | MB/s | least … most | CPU, s | memory, MB | on the disk, MB |"]
-    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
+    lines = [
+        f"{size / MB:,.0f} MB of documents",
+        "",
+        "| way | wall, s | MB/s | least … most | CPU, s | memory, MB | on the disk, MB |",
+    ]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for (name, command), samples in zip(commands.items(), in_turns(list(commands.values()), repeats), strict=True):
         rates = sorted(size / MB / sample.wall_s for sample in samples)
         middle = median(samples)
         place = next((Path(part) for part in command.argv if part.startswith(str(yard))), yard)
         stored = sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) / MB if name.startswith("dump") else 0
         lines.append(
-            f"| {name} | {size / MB / middle.wall_s:.0f} | {rates[0]:.0f} … {rates[-1]:.0f} | {middle.cpu_s:.1f} | "
+            f"| {name} | {middle.wall_s:.1f} | {size / MB / middle.wall_s:.0f} | {rates[0]:.0f} … {rates[-1]:.0f} | {middle.cpu_s:.1f} | "
             f"{middle.peak_mb:.0f} | {f'{stored:.0f}' if stored else ''} |"
         )
     return lines
@@ -109,8 +123,8 @@ def table(server: Mongod, yard: Path, repeats: int) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Measures, and prints; its exit code."""
-    if arguments[:1] in (["dump"], ["load"]):
-        (dumped if arguments[0] == "dump" else loaded)(arguments[1], Path(arguments[2]), arguments[3])
+    if arguments and arguments[0] in WORK:
+        WORK[arguments[0]](arguments[1], Path(arguments[2]), arguments[3])
         return 0
     made = argparse.ArgumentParser(prog="python -m tests.bench.backup", description="Measures backups beside the vendor's tools.")
     made.add_argument("--documents", type=int, default=DOCUMENTS)

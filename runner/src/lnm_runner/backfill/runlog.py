@@ -28,6 +28,35 @@ def append(folder: Path, event: str, **fields: Any) -> None:
         return
 
 
+def of_run(folder: Path, run: str) -> list[dict[str, Any]]:
+    """What every attempt of a run has written since its inventory was taken; one that led to no attempt begins nothing."""
+    found: list[dict[str, Any]] = []
+    current, is_new = "", False
+    for line in read(folder / NAME):
+        is_new = is_new or line.get("event") == "inventory"
+        if line.get("event") == "begin":
+            found = found if line.get("run") == current and not is_new else []
+            current, is_new = str(line.get("run")), False
+        found.append(line)
+    return found if current == run else []
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a run log, less what was torn; none where it cannot be read."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        return
+    with file:
+        for text in file:
+            try:
+                value = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                yield value
+
+
 class Follower:
     """Reads what is written from now on."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lnm_runner import chain
 from lnm_runner.errors import EvidenceError, gathered
 from lnm_runner.evidence import derivation, statement
 from lnm_runner.evidence.rules import Given, defect
@@ -57,7 +58,7 @@ def misstated(predicate: Mapping[str, Any], given: Given, kit: VerifiedKit) -> I
         yield defect("kit", "", f"{what}, and this kit is {kit.manifest.version}, rootHash sha256:{kit.manifest.root_hash}")
     for member in (name for name in statement.DERIVED if name != "stages"):
         wanted = given.derived[member]
-        if predicate[member] != wanted:
+        if not same(predicate[member], wanted):
             yield defect(
                 "stated", "", f"{member} is stated as {shown(predicate[member])}, and the journal makes it {shown(wanted)}"
             )
@@ -69,13 +70,18 @@ def misstated(predicate: Mapping[str, Any], given: Given, kit: VerifiedKit) -> I
             yield defect("stated", "", f"forecast.{member} is not what the journal makes it, {wanted}")
 
 
+def same(found: Any, wanted: Any) -> bool:
+    """Whether two values have the same JSON: 1 is not true there."""
+    return chain.rendered({"": found}) == chain.rendered({"": wanted})
+
+
 def rows_misstated(rows: Any, given: Given) -> Iterator[EvidenceError]:
     """The stages that are stated otherwise than the journal has them."""
     wanted = given.derived["stages"]
-    if rows == wanted:
+    if same(rows, wanted):
         return
-    stated = {row.get("name"): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
-    wrong = [row["name"] for row in wanted if stated.get(row["name"]) != row]
+    stated = {known(row.get("name")): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
+    wrong = [row["name"] for row in wanted if not same(stated.get(row["name"]), row)]
     for name in wrong:
         yield defect(
             "stated", name, "is stated otherwise than the journal has it" if name in stated else "is missing from what is stated"

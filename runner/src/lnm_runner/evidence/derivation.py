@@ -47,9 +47,12 @@ def left_by(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
 
 
 def row(name: str, entries: Sequence[Entry]) -> dict[str, Any]:
-    """How a stage ended: by its last line that counts; of a way back, by the last time that it was gone to its end."""
+    """How a stage ended: by its last line that counts; of a way back, by the last time that it was gone to its end.
+
+    But for one that was begun since and not ended: that is where the database stands now.
+    """
     gone = max((entry.count for entry in entries if (entry.stage, entry.state) == (name, DONE)), default=0)
-    counted = entries[:gone] if gone and name in WAYS_BACK else entries
+    counted = entries[:gone] if gone and name in WAYS_BACK and name != journal.half_way_back(entries) else entries
     standing = journal.standing(counted).get(name, NOT_BEGUN)
     return {
         "name": name,
@@ -81,6 +84,14 @@ def proofs(entries: Sequence[Entry]) -> dict[str, Any]:
             found[REFUSAL] = False
         left[entry.stage] = entry.evidence
     return found
+
+
+def has_taken_back(way: str, stage: str, entries: Sequence[Entry]) -> bool:
+    """Whether a way back was gone while a stage that it takes back was done; else nothing was there to be taken back."""
+    return any(
+        (entry.stage, entry.state) == (way, DONE) and journal.state_of(stage, entries[:before]) == DONE
+        for before, entry in enumerate(entries)
+    )
 
 
 def hash_in(left: Mapping[str, Mapping[str, Any]], stage: str) -> Any:
@@ -127,6 +138,12 @@ def first_through(entries: Sequence[Entry]) -> dict[str, int]:
         if entry.state in THROUGH:
             found.setdefault(entry.stage, entry.count)
     return found
+
+
+def through_at(entries: Sequence[Entry]) -> str:
+    """When the last stage was through for the first time since it was open: looking again later makes no rehearsal younger."""
+    lines = first_through([entry for entry in entries if entry.state != journal.ABSENT])
+    return next((entry.at for entry in reversed(entries) if entry.count in lines.values()), entries[-1].at)
 
 
 def reopened(entry: Entry) -> Iterator[str]:

@@ -49,7 +49,7 @@ class Rehearsal:
     def lines(self) -> list[str]:
         """In words."""
         stated = self.predicate
-        who = f"by {stated['operator'] or 'somebody unnamed'}, signed by {self.signer} ({signatory.ROLE})"
+        who = f"by {plain(stated['operator'] or 'somebody unnamed')}, signed by {self.signer} ({signatory.ROLE})"
         return [f"evidence: rehearsed {stated['begunAt']} to {stated['endedAt']} {who}, {self.sha256}", *self.notes]
 
     def as_json(self) -> dict[str, Any]:
@@ -92,13 +92,18 @@ def require(  # noqa: PLR0913 - one file, and the site that judges it
         *signatory.refused(policy, key, predicate, now),
         *comparison.misstated(predicate, given, kit),
         *rules.broken(given),
-        *too_old(given.derived["endedAt"], limit, now),
+        *too_old(given, limit, now),
     ]
     if found:
         raise gathered(found)
     signer = judgement.holder(policy, key)
     named = "" if signer is None else signer.name
-    return Rehearsal(predicate, f"sha256:{hashlib.sha256(data).hexdigest()}", named, tuple(notes(predicate, limit, now)))
+    return Rehearsal(predicate, f"sha256:{hashlib.sha256(data).hexdigest()}", named, tuple(notes(given, predicate, limit, now)))
+
+
+def plain(text: str) -> str:
+    """What somebody has written, on one line, less what would move a terminal's cursor or turn a text round."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def told(predicate: Mapping[str, Any], kit: VerifiedKit) -> Given:
@@ -141,21 +146,24 @@ def age_limit(policy: Policy, wanted: int | None) -> int:
     return wanted
 
 
-def too_old(ended: str, limit: int, now: dt.datetime) -> Iterator[EvidenceError]:
-    """Its age, by its last line."""
-    told = f"the rehearsal ended {ended}, and {judgement.here(now)}"
-    facts = {"rule": "age", "endedAt": ended, "now": f"{now:{chain.AT}}", "days": limit}
+def too_old(given: Given, limit: int, now: dt.datetime) -> Iterator[EvidenceError]:
+    """Its age, by the line with which its last stage was through; it is from the future by its last line."""
+    ended, through = given.derived["endedAt"], derivation.through_at(given.entries)
+    facts = {"rule": "age", "endedAt": ended, "throughAt": through, "now": f"{now:{chain.AT}}", "days": limit}
+    here = judgement.here(now)
     if moment(ended) > now + SLACK:
-        yield ExpiredEvidenceError(told, hint="set the clock of this host, or of the one that rehearsed", facts=facts)
-    if limit and now - moment(ended) > dt.timedelta(days=limit):
-        yield ExpiredEvidenceError(f"{told}; it may be {limit} days old", hint=rules.REHEARSE, facts=facts)
+        hint = "set the clock of this host, or of the one that rehearsed"
+        yield ExpiredEvidenceError(f"the rehearsal ended {ended}, and {here}", hint=hint, facts=facts)
+    if limit and now - moment(through) > dt.timedelta(days=limit):
+        what = f"the rehearsal was through {through}, and {here}; it may be {limit} days old"
+        yield ExpiredEvidenceError(what, hint=rules.REHEARSE, facts=facts)
 
 
-def notes(predicate: Mapping[str, Any], limit: int, now: dt.datetime) -> Iterator[str]:
+def notes(given: Given, predicate: Mapping[str, Any], limit: int, now: dt.datetime) -> Iterator[str]:
     """What is to be told of evidence that was accepted."""
     for row in predicate["stages"]:
         if row["state"] == journal.SKIPPED:
-            yield f"evidence: {row['name']} was skipped: {row['evidence']['reason']}"
+            yield f"evidence: {row['name']} was skipped: {plain(row['evidence']['reason'])}"
     absent = [row["name"] for row in predicate["stages"] if row["state"] == journal.ABSENT]
     if absent:
         yield f"evidence: absent from the kit, so not rehearsed: {', '.join(absent)}"
@@ -164,5 +172,5 @@ def notes(predicate: Mapping[str, Any], limit: int, now: dt.datetime) -> Iterato
     if predicate["trust"] == DEVELOPMENT:
         yield "evidence: a development key signed it: for trying out, not for production"
     if limit:
-        left = moment(predicate["endedAt"]) + dt.timedelta(days=limit) - now
+        left = moment(derivation.through_at(given.entries)) + dt.timedelta(days=limit) - now
         yield f"evidence: good for {max(left.days, 0)} more days"

@@ -64,6 +64,10 @@ NOTHING: Final[Mapping[tuple[str, str], str]] = {
 """`{(stage, member that must not be 0): what it means where it is}`."""
 
 
+TAKEN_BACK: Final[Mapping[str, str]] = {ROLLBACK: BACKFILL, RESTORE: APPLY}
+"""`{way back: the stage that must have been done before it}`, or it has proven nothing."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What is judged: the lines and what follows of them, beside what this site's kit wants."""
@@ -175,6 +179,8 @@ def proofs_wrong(given: Given) -> Iterator[EvidenceError]:
         if stage not in given.absent and stage in left and before != after:
             what = f"the database was not as before: before {shown(before)}, after {shown(after)}"
             yield defect("proof", stage, what, before=before, after=after)
+        if stage in left and not derivation.has_taken_back(stage, TAKEN_BACK[stage], given.entries):
+            yield defect("proof", stage, f"was gone while {TAKEN_BACK[stage]} was not done: nothing was there to be taken back")
     if ENABLE in left and ROLLBACK not in given.absent and not proofs[REFUSAL]:
         yield defect("proof", ROLLBACK, f"was not tried after {ENABLE}, or was not refused then")
 

@@ -7,6 +7,7 @@ say; a URI with a server in it and a private key are refused there, too.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ PLACES: Final[Mapping[str, str]] = {
     r"(?:^|[\s\"'(=,/])(?:[A-Za-z0-9-]+\.)*[A-Za-z][A-Za-z0-9-]*:[0-9]{4,5}(?![0-9A-Za-z])": "an address",
     r"\b\d{1,3}(?:\.\d{1,3}){3}\b": "an address by numbers",
 }
+UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
+"""Categories of Unicode: what commands a terminal, turns the direction of a text, or has no width."""
 EXEMPT: Final = re.compile(r"sha256:[0-9a-f]{64}")
 LARGEST: Final = 2**53 - 1  # RFC 8785, appendix D: integers beyond are no I-JSON
 
@@ -61,11 +64,13 @@ def unfit(value: Any, where: str) -> Iterator[str]:
 def unfit_value(value: Any, *, is_free: bool) -> Iterator[str]:
     """What a value holds that has no place there; `is_free`: people have written it."""
     if isinstance(value, str):
+        if any(unicodedata.category(letter) in UNSEEN for letter in value):
+            yield "a character that moves what is shown, or is not seen"
         if not is_unicode(value):
             yield "a text that is no Unicode"
         rules = SECRETS if is_free else {**SECRETS, **PLACES}
         text = EXEMPT.sub("", value)
-        yield from (what for pattern, what in rules.items() if re.search(pattern, text))
+        yield from (what for pattern, what in rules.items() if re.search(pattern, text, re.IGNORECASE))
     elif value is not None and type(value) not in {bool, int}:
         yield "a value that is no text, whole number or truth value"
     elif value is not None and abs(value) > LARGEST:

@@ -41,12 +41,18 @@ def named(options: Options) -> Path | None:
         raise NotFoundError(f"{VARIABLE}: {path}: {err.strerror}", hint=f"mend {VARIABLE}, or unset it") from err
     if not stat.S_ISREG(found.st_mode) or not os.access(path, os.X_OK):
         raise InputError(f"{VARIABLE}: {path}: is no executable file", hint=f"chmod +x {path}")
-    if found.st_uid not in {0, os.geteuid()} or found.st_mode & stat.S_IWOTH:
+    if found.st_uid not in {0, os.geteuid()} or found.st_mode & stat.S_IWOTH or is_replaceable(path):
         raise InputError(
             f"{VARIABLE}: {path}: others could have written it",
-            hint="let it belong to you or to root, and take the right to write away from the others: chmod o-w",
+            hint="let it belong to you or to root, and nobody else write it or its folders: chmod o-w",
         )
     return path
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether anybody may put another file in its place: in a folder that all may write, and that is not sticky."""
+    modes = [folder.stat().st_mode for folder in path.resolve().parents]
+    return any(mode & stat.S_IWOTH and not mode & stat.S_ISVTX for mode in modes)
 
 
 def run(path: Path, word: str, longest_s: float = LONGEST_S) -> str:

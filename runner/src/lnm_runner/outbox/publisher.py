@@ -9,8 +9,9 @@ the lease `publisher`; (5) nothing is written while the switch is off, a backfil
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -45,6 +46,7 @@ def publish(server: Server, options: Options) -> Told:
     Raises: StageError while it may not; LockedError; RunnerError.
     """
     require(server, options)
+    may = partial(require_open, server, options)
     with sinks.opened(options, BATCH) as sink:
         mine = lease.acquire(server.database, "publish", lasts_s=options.lease_s, say=options.progress.line, name=LEASE)
         with lease.kept(mine) as held:
@@ -52,12 +54,12 @@ def publish(server: Server, options: Options) -> Told:
             while True:
                 done = told.written
                 for name in OUTBOXES:
-                    drain(held, sink, name, told)
+                    drain(held, may, sink, name, told)
                 if told.written == done:
                     if not options.runbook.follows:
                         return told
                     time.sleep(LOOK_EVERY_S)
-                    require_on(server.database)
+                    may()
 
 
 def require(server: Server, options: Options) -> None:
@@ -66,16 +68,16 @@ def require(server: Server, options: Options) -> None:
     Raises: StageError, PrivilegeError.
     """
     privileges.require(server, PRIVILEGES)
-    switch.require_settled(server, options)
-    require_on(server.database)
+    require_open(server, options)
 
 
-def require_on(database: Database) -> None:
-    """Refuses while the switch is off.
+def require_open(server: Server, options: Options) -> None:
+    """Refuses while the switch is off, or a run of the backfill or of its rollback is half-way.
 
     Raises: StageError.
     """
-    if not switch.is_on(database):
+    switch.require_settled(server, options)
+    if not switch.is_on(server.database):
         raise StageError(
             "the outbox is switched off: nothing is published", hint="lnm runbook status says what comes before enable-outbox"
         )
@@ -90,14 +92,14 @@ def mark_known(database: Database, sink: Sink) -> int:
     return sum(mark(database, name, wanted) for name in OUTBOXES) if sink.known else 0
 
 
-def drain(held: Lease, sink: Sink, collection: str, told: Told) -> None:
-    """Publishes what waits in one outbox now, batch by batch.
+def drain(held: Lease, may: Callable[[], None], sink: Sink, collection: str, told: Told) -> None:
+    """Publishes what waits in one outbox now, batch by batch; `may` refuses where it may not.
 
-    Raises: StageError once it is switched off; LeaseLostError, InputError, PyMongoError.
+    Raises: StageError once it is switched off, or a backfill or its rollback has begun; LeaseLostError, InputError, PyMongoError.
     """
     database = held.database
     for ids in in_batches(database, collection):
-        require_on(database)
+        may()
         held.check()
         rows = {row["_id"]: row for row in database[collection].find({**PENDING, "_id": {"$in": ids}})}
         lines: dict[Any, bytes] = {}

@@ -23,6 +23,8 @@ from lnm_runner.options import Options
 
 KINDS = ("stdout", "ndjson")
 BLOCK = 1 << 16
+BEGINS = b'{"advisoryId":'
+"""What an event begins with: of a file that holds nothing but a line without an end, it says whether a publisher began it."""
 UNSYNCED = {errno.EINVAL, errno.EROFS, errno.ENOTSUP}  # fsync(2): a pipe, a terminal
 
 
@@ -149,13 +151,21 @@ def recovered(handle: int, path: Path, lines: int) -> tuple[str, ...]:
     """
     tail = last_bytes(handle, lines)
     whole, _, torn = tail.rpartition(b"\n")
+    try:
+        known = tuple(str(json.loads(line)["eventId"]) for line in whole.split(b"\n")[-lines:] if line)
+    except (ValueError, KeyError, TypeError) as err:
+        raise foreign(path) from err
+    if not known and torn[: len(BEGINS)] != BEGINS[: len(torn)]:  # before anything of it is cut off
+        raise foreign(path)
     if torn:
         os.ftruncate(handle, os.fstat(handle).st_size - len(torn))
         synced(handle)
-    try:
-        return tuple(str(json.loads(line)["eventId"]) for line in whole.split(b"\n")[-lines:] if line)
-    except (ValueError, KeyError, TypeError) as err:
-        raise InputError(f"--out: {path}: holds lines that no publisher wrote", hint="name another file") from err
+    return known
+
+
+def foreign(path: Path) -> InputError:
+    """The error about a file of somebody else."""
+    return InputError(f"--out: {path}: holds lines that no publisher wrote", hint="name another file")
 
 
 def last_bytes(handle: int, lines: int) -> bytes:

@@ -1,7 +1,8 @@
 """The switch of the outbox: the document `outbox` of `lnm_settings`, `{_id, enabled, plan, hook, by, at}`.
 
 The reference publisher obeys it; a site's own is switched by its hook. `hook` is `pending` while that runs, so that one which was
-killed half-way is run again; then `ran`, or `none` where there is no hook. Switching to what it is already changes nothing.
+killed or has failed half-way is run again; then `ran`, or `none` where there is no hook. Switching to what it is already changes
+nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ def is_on(database: Database) -> bool:
     Raises: PyMongoError.
     """
     return read(database).get("enabled") is True
+
+
+def is_silent(database: Database) -> bool:
+    """True where nobody publishes, a publisher of the site's own included: its hook has come to its end.
+
+    Raises: PyMongoError.
+    """
+    found = read(database)
+    return found.get("enabled") is not True and found.get("hook") != PENDING
 
 
 def require_settled(server: Server, options: Options) -> None:
@@ -77,7 +87,7 @@ def enable(server: Server, options: Options, *, plan: str) -> str:
     try:
         told = hook.run(path, "enable")
     except BaseException:
-        put(server.database, is_on=False, plan=plan, hooked=NONE)
+        put(server.database, is_on=False, plan=plan, hooked=PENDING)  # how far it has come nobody knows
         raise
     put(server.database, is_on=True, plan=plan, hooked=RAN)
     return f"{RAN}: {told}" if told else RAN

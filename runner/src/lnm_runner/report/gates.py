@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from lnm_runner.evidence import derivation, rules
 from lnm_runner.report import reading
 from lnm_runner.report.known import STAGES
 from lnm_runner.report.reading import Json
 from lnm_runner.report.words import duration, number, plain, several
+from lnm_runner.runbook import journal
 
 STAGING, PRODUCTION = "staging", "production"
 HIGHEST_LAG_MS = 60_000  # LnmMongoOplogLagHigh, decisions §11
@@ -94,6 +96,25 @@ def may_be_skipped(row: Json) -> bool:
     """Whether the runbook allows it."""
     found = STAGES.get(reading.text(row, "name"))
     return found is not None and found.may_be_skipped
+
+
+def none_half_way(predicate: Json) -> Found:
+    """No way back was begun and not ended: the stages before it would still be told as done."""
+    half = [f"{name} ({now})" for name in journal.TAKES_BACK if (now := state(predicate, name)) in journal.UNENDED]
+    return holds(is_so=not half, found=f"begun and not ended: {several(half)}" if half else "none was begun and not ended")
+
+
+def by_the_rules(predicate: Json) -> Found:
+    """What production judges the journal by (evidence/rules.py), so that no page says GO to what it will refuse."""
+    try:
+        read = journal.of_values(list(reading.rows(predicate, "journal")))
+    except (ValueError, TypeError, RecursionError):
+        return Verdict.NO_GO, "the journal cannot be read"
+    if read.defect or not read.entries:
+        return Verdict.NO_GO, f"the journal: {read.defect or 'it has no line'}"
+    absent = read.entries[0].evidence["absent"]
+    found = rules.broken(rules.Given(read.entries, derivation.derived(read.entries), list(STAGES.values()), absent))
+    return holds(is_so=not found, found=several([err.message for err in found]) if found else "nothing speaks against it")
 
 
 def backup_proved(predicate: Json) -> Found:
@@ -190,10 +211,12 @@ def evidence_key(predicate: Json) -> Found:
 GATES: tuple[tuple[str, str, Callable[[Json], Found]], ...] = (
     ("stages", "every stage of this kit is done", stages_done),
     ("skipped stages", "none was left out, or each for a reason that is accepted", stages_skipped),
+    ("ways back", "none was begun and not ended", none_half_way),
     ("backup", "it was restored into a scratch database, and that was equal", backup_proved),
     ("rollback of 21-102", "it was rehearsed, and the database was as before the backfill", proved("rollback-21-102")),
     ("restore", "it was rehearsed, and the database was as in the backup", proved("restore")),
     ("rollback after publishing", "it was tried, and refused", refused_afterwards),
+    ("rules of production", "what production judges a rehearsal by, of this journal", by_the_rules),
     ("equations", "none has failed", equations),
     ("backfill", "no document has failed, and nobody else changed what was made", errors),
     ("lag", f"it is known, and was never above {HIGHEST_LAG_MS // 1000} s", lag),
@@ -202,7 +225,7 @@ GATES: tuple[tuple[str, str, Callable[[Json], Found]], ...] = (
     ("kit", "it is signed by a key, or an identity, of one's own", trust),
     ("evidence", "it is signed by a key of one's own", evidence_key),
 )
-OF_A_REHEARSAL = frozenset({"rollback of 21-102", "restore", "rollback after publishing"})
+OF_A_REHEARSAL = frozenset({"rollback of 21-102", "restore", "rollback after publishing", "rules of production"})
 """In production nobody goes back to show that one can."""
 
 

@@ -19,7 +19,7 @@ from lnm_runner.runbook.stage import Context, Done, Stage
 
 def begin(call: Call, book: Book, reason: str = "", before: str = "") -> None:
     """Writes the first line of a journal; `before` is the head of the one that it follows."""
-    who = {"operator": site.operator(call.options), "rehearsal": rehearsed.sha256(call.options)}
+    who = {"operator": site.operator(call.options), "rehearsal": rehearsed.accepted(call)}
     book.append("", journal.BEGUN, {**call.wanted, **who, "reason": reason, "before": before}, call.plan)
 
 

@@ -223,7 +223,20 @@ def folder(state: Path, name: str, stage: str) -> Iterator[tuple[Path, Held]]:
         runbook = stack.enter_context(root.made(RUNBOOK))
         held = stack.enter_context(runbook.made(name))
         stack.enter_context(lock(held, stage))
+        require_named(runbook, name, held)
         yield state / RUNBOOK / name, held
+
+
+def require_named(runbook: Held, name: str, held: Held) -> None:
+    """Refuses a folder that `begin` has given another name between its opening and its lock: that journal is put aside.
+
+    Raises: LockedError.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        there, here = os.stat(name, dir_fd=runbook.handle, follow_symlinks=False), os.fstat(held.handle)
+        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+            return
+    raise LockedError("another command has just begun this journal anew", hint="look: lnm runbook status; then the same command")
 
 
 @contextlib.contextmanager

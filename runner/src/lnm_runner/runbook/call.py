@@ -89,8 +89,8 @@ def opened(options: Options) -> Iterator[Call]:
     with mongo.connect(options) as server:
         server.require(Topology.REPLICA_SET, Topology.ROUTER)
         privileges.require(server, NEEDED)
-        known_as = place.known_as(server.database)
-        wanted = plan.begun(kit, options.runbook.environment, known_as, stages.NAMES, stages.absent(kit))
+        database = place.identity(server.database)
+        wanted = plan.begun(kit, options.runbook.environment, database, stages.NAMES, stages.absent(kit))
         yield Call(options, kit, server, place.folder_name(server.database), wanted, [*filter(None, [kit.warning])])
 
 

@@ -101,6 +101,9 @@ def looked(call: Call, stage: Stage, entries: Sequence[Entry]) -> Mapping[str, S
     call.told.extend(filter(None, [backwards(entries[-1].at if entries else "")]))
     call.told.extend(site.leftover(call.server, now))
     site.require_environment(call.server, call.options)
+    if stage.name != "unfreeze" and site.lifted_by_hand(call.server, now):
+        call.told.append("by this journal the cluster is frozen, and it takes writes: somebody has lifted the block")
+        now = {**now, "freeze": replace(now["freeze"], state=journal.LIFTED)}
     if not order.is_over(stage, now, call.options):
         order.require(stage, now, entries, call.options)
     return now
@@ -125,7 +128,7 @@ def context_of(call: Call, stage: Stage, entries: Sequence[Entry], sample: Calla
 
 def resuming(options: Options, stage: Stage, now: Mapping[str, Standing]) -> Options:
     """The options of a stage; where its runner was killed or stopped it goes on, and waits until the lease of that one is out."""
-    if now.get(stage.name, journal.NOT_BEGUN).state not in order.UNENDED:
+    if now.get(stage.name, journal.NOT_BEGUN).state not in journal.UNENDED:
         return options
     return replace(options, resume=True, wait_s=max(options.wait_s, options.lease_s + SLACK_S))
 
@@ -142,6 +145,7 @@ def require_reason(call: Call, stage: Stage, entries: Sequence[Entry]) -> str:
     stands = journal.state_of(stage.name, entries)
     if not journal.may_follow(stage.name, stands, journal.SKIPPED):
         raise StageError(f"{stage.name} is {stands}, and cannot be skipped", hint=f"go on: {command(call.options, stage.name)}")
+    site.require_open(call.server, stage.name, command(call.options, stage.name))
     return reason
 
 

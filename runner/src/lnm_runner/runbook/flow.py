@@ -41,6 +41,7 @@ def run_freeze(context: Context) -> Done:
 def check_unfreeze(context: Context) -> Sequence[str]:
     """Sees that what is frozen is ours."""
     seen = freeze.require(context.server, context.options, context.plan)
+    freeze.require_idle(context.server)
     frozen = {True: "the cluster is frozen by this runbook", False: "the cluster is not frozen", None: "a router does not tell"}
     return [frozen[seen.is_blocked], "it will take the writes of users again; one is made that must come through"]
 
@@ -99,6 +100,7 @@ def check_watch(context: Context) -> Sequence[str]:
     """Sees that there is something that can be watched."""
     context.server.require(Topology.REPLICA_SET, Topology.ROUTER)
     privileges.require(context.server, WATCHER)
+    require_still_on(context)
     limits = limits_of(context)
     calm = f"lag at most {limits.lag_s:g} s, no new errors, no backlog that grows, no event older than {limits.oldest_s:g} s"
     bad = f"an error, a lag over {limits.lag_s:g} s for {limits.lag_for_s:g} s, a backlog that grows for {limits.growth_s:g} s"
@@ -106,6 +108,19 @@ def check_watch(context: Context) -> Sequence[str]:
         f"it ends once nothing was wrong for {limits.calm_s:g} s: {calm}",
         f"it stops with exit 3, and prints the way back, at {bad}",
     ]
+
+
+def require_still_on(context: Context) -> None:
+    """Refuses where the outbox was switched off again behind enable-outbox: nothing is calmer than events that nobody publishes.
+
+    Raises: StageError.
+    """
+    set_to = switch.read(context.server.database)
+    if "enable-outbox" in context.done and (set_to.get("enabled") is not True or set_to.get("hook") == switch.PENDING):
+        raise StageError(
+            "enable-outbox is done by this journal, and the outbox is not switched on: what waits is published by nobody",
+            hint=f"switch it on again, then watch: {context.options.command('outbox', 'enable', '--execute')}; or go back",
+        )
 
 
 def limits_of(context: Context) -> Limits:
@@ -118,6 +133,7 @@ def run_watch(context: Context) -> Done:
     check_watch(context)
     limits = limits_of(context)
     seen = watching.watch(context.server, context.options, limits, context.sample)
+    require_still_on(context)
     database = context.server.database
     published = sum(backlog.published(database, name) for name in backlog.OUTBOXES)
     calm_ms = round(limits.calm_s * SECOND_MS)

@@ -44,7 +44,7 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     REFUSED: frozenset({STARTED}),  # what was in the way may be gone
     SKIPPED: frozenset({STARTED}),  # the operator thinks better of it
     LIFTED: frozenset({STARTED, SKIPPED}),  # another window begins
-    DONE: frozenset(),  # a stage that is done is not done again; those of REPEATABLE are
+    DONE: frozenset(),  # a stage that is done is not done again; those of REPEATABLE are, and a freeze that somebody has lifted
     ABSENT: frozenset(),  # no stage of this kit
 }
 """`{how a stage stands: what its next line may say}`."""
@@ -55,8 +55,10 @@ MAY_BE_SKIPPED: Final = frozenset({"freeze", "enable-outbox", "unfreeze", "watch
 SHORTEST_REASON: Final = 10
 """Characters of a reason, less those at its ends that are blank."""
 
+UNENDED: Final = frozenset({STARTED, INTERRUPTED, FAILED})
+"""Begun, and not come to an end: a way back that stands so may have left the database between two states."""
 TAKES_BACK: Final[Mapping[str, tuple[str, ...]]] = {
-    "rollback-21-102": ("backfill-21-102", "validate"),
+    "rollback-21-102": ("backfill-21-102", "validate", "enable-outbox"),
     "restore": ("apply-21-101", "backfill-21-102", "validate", "enable-outbox"),
 }
 """`{way back: what it takes back}`."""
@@ -179,9 +181,19 @@ def state_of(stage: str, entries: Sequence[Entry]) -> str:
     return OPEN
 
 
+def half_way_back(entries: Sequence[Entry]) -> str:
+    """A way back that was begun and not ended; what a restore has put back is not half-way. Empty where there is none."""
+    for entry in reversed(entries):
+        if (entry.stage, entry.state) == ("restore", DONE):
+            return ""
+        if entry.stage in TAKES_BACK and state_of(entry.stage, entries) in UNENDED:
+            return entry.stage
+    return ""
+
+
 def may_follow(stage: str, before: str, state: str) -> bool:
     """Whether a stage that stands so may have such a line."""
-    return state in TRANSITIONS[before] or (before == DONE and state == STARTED and stage in REPEATABLE)
+    return state in TRANSITIONS[before] or (before == DONE and state == STARTED and stage in {*REPEATABLE, "freeze"})
 
 
 def is_right(value: Mapping[str, Any]) -> bool:

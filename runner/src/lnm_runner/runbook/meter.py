@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,7 +53,11 @@ class Meter(Progress):
 
     def read(self) -> None:
         """Takes in what the run log has since the last time."""
-        for line in self.follower.lines() if self.follower else ():
+        self.take(self.follower.lines() if self.follower else ())
+
+    def take(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Takes in lines of a run log."""
+        for line in lines:
             if line.get("event") == "lag":
                 self.lags.append(line["lagMs"])
             self.pauses += line.get("event") == "pace" and str(line.get("said", "")).startswith("pause")

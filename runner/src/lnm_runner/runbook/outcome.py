@@ -17,13 +17,13 @@ from lnm_runner.commands import Result
 from lnm_runner.driver_errors import UNAUTHORIZED
 from lnm_runner.durations import in_words
 from lnm_runner.errors import InputError, NotFoundError, RetryableError, StageError
-from lnm_runner.evidence import derivation, forecast, keys, measuring, signing, statement
+from lnm_runner.evidence import derivation, forecast, keys, measuring, rules, signing, statement
 from lnm_runner.evidence import receipt as receipts
 from lnm_runner.evidence.statement import Facts
 from lnm_runner.mongo import Server, Topology
 from lnm_runner.options import Options
 from lnm_runner.report import html, markdown
-from lnm_runner.runbook import book, order, rehearsed
+from lnm_runner.runbook import book, order, rehearsed, stages
 from lnm_runner.runbook import call as calls
 from lnm_runner.runbook.call import Call, command
 from lnm_runner.runbook.journal import Entry
@@ -164,9 +164,14 @@ def shown(stated: Mapping[str, Any]) -> Iterator[str]:
 
 
 def rest(call: Call, entries: Sequence[Entry]) -> list[str]:
-    """What is still to come; nothing where every stage is through."""
+    """What is still to come; and of a rehearsal that is at its end, for what production would refuse it."""
     following = order.following(entries)
-    return [f"not at its end: {order.next_line(entries, call.options)}"] if following else []
+    if following:
+        return [f"not at its end: {order.next_line(entries, call.options)}"]
+    if call.is_production:
+        return []
+    given = rules.Given(entries, derivation.derived(entries), stages.STAGES, call.wanted["absent"])
+    return [f"production would refuse this: {found.message}" for found in rules.broken(given)]
 
 
 def place(call: Call) -> Path:

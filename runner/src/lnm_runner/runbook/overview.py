@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lnm_runner.commands import Result
@@ -101,7 +101,7 @@ def begin(options: Options) -> Result:
             )
         rehearsed.require(call)
         site.require_environment(call.server, options)
-        told_of = [f"  {defect}" for defect in book.defects(seen)]
+        told_of = [f"  {line}" for line in (*book.defects(seen), *stays(seen.journal.entries))]
         there = f"a journal of {len(seen.journal.entries)} lines is there" if seen.journal.whole else "no journal is there"
         if not options.execute:
             said = [f"{there}; a new one would be begun, for {options.runbook.environment}", *told_of]
@@ -118,6 +118,18 @@ def begin(options: Options) -> Result:
             last = order.next_line(made.journal.entries, options)
     lines = [f"{there}, and is kept in {kept}" if kept else there, *told_of, f"begun, for {options.runbook.environment}", last]
     return call.result("begin", journal.BEGUN, lines, {"kept": kept, "before": before})
+
+
+def stays(entries: Sequence[Entry]) -> Iterator[str]:
+    """What a journal that is put aside leaves in the database, which the one that is begun anew will not know of."""
+    now = journal.standing(entries)
+    made = [name for name in journal.TAKES_BACK["restore"] if now.get(name, NOT_BEGUN).state in {journal.DONE, *journal.UNENDED}]
+    made = [name for name in made if stages.named(name).changes]
+    if made:
+        yield (
+            f"what {', '.join(made)} has made stays in the database, and a backup made anew has it in it: whoever wants to go "
+            "back behind that does so before, by the journal that is there: lnm runbook restore --execute"
+        )
 
 
 def put_aside(call: Call) -> str:

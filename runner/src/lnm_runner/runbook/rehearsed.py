@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import Final
 
 from pymongo.errors import OperationFailure
 
-from lnm_runner import chain
+from lnm_runner import chain, mongo
 from lnm_runner.backfill.inventory import RAW
 from lnm_runner.driver_errors import UNAUTHORIZED
-from lnm_runner.errors import EvidenceError, InputError, NotFoundError
+from lnm_runner.errors import EvidenceError, RunnerError
 from lnm_runner.evidence import forecast as forecasts
 from lnm_runner.evidence import judging
 from lnm_runner.evidence.judging import Rehearsal
 from lnm_runner.mongo import Database
-from lnm_runner.options import Options
 from lnm_runner.runbook.call import Call
 from lnm_runner.runbook.journal import Entry
 from lnm_runner.runbook.stage import Stage
@@ -32,17 +30,22 @@ def require(call: Call, stage: Stage | None = None) -> Rehearsal | None:
     """
     if not call.is_production or (stage is not None and (stage.window == 0 or stage.name in WAYS_OUT)):
         return None
-    return judged(call, dt.datetime.now(dt.UTC))
+    return judged(call, latest(call))
+
+
+def latest(call: Call) -> dt.datetime:
+    """The later of this host's time and the server's: evidence that one of them finds too old is too old (attack T5)."""
+    return max(dt.datetime.now(dt.UTC), mongo.now(call.server.database))
 
 
 def at_the_time(call: Call, begun: Entry) -> Rehearsal | None:
     """The rehearsal by which production began, judged as of then, so that what was done can be sealed at any time.
 
-    None for staging, and where none was named.
+    None for staging, where none was named, and where it began without any.
 
     Raises: EvidenceError where it is another one, or was not good for it; NotFoundError, InputError.
     """
-    if not call.is_production or call.options.runbook.evidence is None:
+    if not call.is_production or call.options.runbook.evidence is None or not begun.evidence["rehearsal"]:
         return None
     found = judged(call, dt.datetime.strptime(begun.at, chain.AT).replace(tzinfo=dt.UTC))
     known = f"sha256:{begun.evidence['rehearsal']}"
@@ -87,17 +90,14 @@ def counts(database: Database) -> dict[str, int] | None:
         raise
 
 
-def sha256(options: Options) -> str:
-    """Of the evidence that production begins with; empty for staging.
+def accepted(call: Call) -> str:
+    """The SHA-256 of the evidence that lets production begin now, for the first line of its journal.
 
-    Raises: NotFoundError, InputError.
+    Empty for staging, and where none does: an unfreeze needs none, and what nobody has judged is not written down as if.
     """
-    path = options.runbook.evidence
-    if options.runbook.environment != "production" or path is None:
+    if not call.is_production:
         return ""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError as err:
-        raise NotFoundError(f"{path}: no such file", hint="--evidence rehearsal-evidence.dsse.json") from err
-    except OSError as err:
-        raise InputError(f"{path}: cannot be read: {err.strerror}", hint="--evidence rehearsal-evidence.dsse.json") from err
+        return judged(call, latest(call)).sha256.removeprefix("sha256:")
+    except RunnerError:
+        return ""

@@ -7,6 +7,7 @@ of now, and else refused. It is read whole before it is proved, and before anyth
 
 from __future__ import annotations
 
+import datetime as dt
 import shlex
 import shutil
 import time
@@ -14,20 +15,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lnm_runner import fingerprint, lease, mongo, privileges
-from lnm_runner.backup import checking, compression, dump, layout, manifest, mongodump, prove
+from lnm_runner import fingerprint, freeze, lease, mongo, privileges
+from lnm_runner.backup import checking, compression, dump, layout, manifest, mongodump, prove, reading
 from lnm_runner.backup.layout import Place
 from lnm_runner.backup.manifest import Manifest
-from lnm_runner.backup.restore import Restore
+from lnm_runner.backup.restore import BESIDE, Restore
 from lnm_runner.errors import LockedError, RetryableError, StageError
 from lnm_runner.fingerprint import Fingerprint
+from lnm_runner.lease import COLLECTION as LEASE
 from lnm_runner.mongo import Server, Topology
+from lnm_runner.outbox import switch
 from lnm_runner.runbook.stage import Context, Done, Evidence
 from lnm_runner.target import target
 
 BACKUP, RESTORE = "runbook backup", "runbook restore"
 """What the stages are called in the table of roles, and in the lease."""
 NAME: Final = "backup"
+PROOF: Final = "prove-backup"
 OPEN: Final = 1  # serverStatus, repl.userWriteBlockMode; higher ones are blocked
 ROOM: Final = {"none": 1.02, "gzip": 0.6, "zstd": 0.6}
 """So many times the bytes of its documents must be free for a backup; advisories take 0.2 to 0.25 with gzip and zstd."""
@@ -49,6 +53,12 @@ def check_backup(context: Context) -> Sequence[str]:
     entries = fingerprint.listed(context.server.database)
     for name in entries:
         layout.stem(name)
+    if half := [name for name in entries if name.startswith(BESIDE)]:
+        raise StageError(
+            f"a restore was begun here and not ended: {', '.join(half[:MOST_TOLD])}; half of it is no state to go back to",
+            hint="end it, with the journal and the backup that it was begun with: "
+            f"{context.options.command('runbook', 'restore', '--execute')}; or look at these, and drop them",
+        )
     if (place / layout.MANIFEST).exists():
         made = existing(context)
         return [
@@ -230,7 +240,7 @@ def check_restore(context: Context) -> Sequence[str]:
 
 
 def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -> None:
-    """Refuses where users may write now, or have written since, unless it is forced.
+    """Refuses another cluster, or where users or publishers may write now, or could have since; unless it is forced.
 
     Raises: StageError.
     """
@@ -240,15 +250,60 @@ def require_may_restore(context: Context, made: Manifest, lost: Sequence[str]) -
     if unfrozen(context.server):
         raise StageError(
             "the database is not frozen: what users write while it is restored would be lost, or break it",
-            hint=f"{hint}first: lnm runbook freeze --execute",
+            hint=f"{hint}first: {context.options.command('runbook', 'freeze', '--reason', 'WHY', '--execute')}",
         )
-    if "unfreeze" in context.done:
+    if since := open_since(context, made):
         said = f": {'; '.join(lost[:MOST_TOLD])}" if lost else ""
         raise StageError(
-            f"users could write since the backup of {made.value['at']} (unfreeze is done), and that would be lost{said}",
+            f"users could write since the backup of {made.value['at']} ({since}), and that would be lost{said}",
             hint=f"{hint}look what was written since, and save it first",
             facts={"differing": list(lost)},
         )
+    if context.done.get(PROOF, {}).get("fingerprint", made.fingerprint) != made.fingerprint:
+        raise StageError(
+            f"the backup of {made.value['at']} was never proved: the proof of this journal is about another one",
+            hint=f"{hint}first: {context.options.command('runbook', PROOF, '--execute')}",
+        )
+    if not switch.is_silent(context.server.database):
+        raise StageError(
+            "the outbox is switched on, or its hook has not ended: a publisher of the site's own would go on, and publish at "
+            "once what is backfilled next",
+            hint=f"{hint}first: {context.options.command('outbox', 'disable', '--execute')}",
+        )
+    if not is_same_place(context, made):
+        raise StageError(
+            "this is another cluster than the one that was backed up, though both are called the same: "
+            f"its {LEASE} is not the collection that was there then",
+            hint=f"{hint}look at CONCELIER_MONGO_URI; it is also so where the cluster was built anew",
+        )
+
+
+def is_same_place(context: Context, made: Manifest) -> bool:
+    """Whether the lease is the collection that the backup has seen: no restore touches it, and no two clusters share a UUID.
+
+    Many replica sets are called alike, as rs0, and so are their databases.
+    """
+    row = next((one for one in made.rows if one["name"] == LEASE), None)
+    if row is None:
+        return True
+    wanted = reading.metadata(files(context, made), row["metadata"]["file"]).get("uuid")
+    entry = fingerprint.listed(context.server.database).get(LEASE, {})
+    found = entry.get("info", {}).get("uuid")
+    return wanted is None or (found is not None and bytes(found).hex() == wanted)
+
+
+def open_since(context: Context, made: Manifest) -> str:
+    """Why users could write between the backup and the freeze that is on now; empty where they could not.
+
+    The marker tells when the cluster was frozen, whatever a journal says: the stage may have been skipped before the backup. Only
+    a freeze that nobody has marked is judged by the journal.
+    """
+    seen = freeze.look(context.server)
+    at = seen.marker.get("at") if seen.marker is not None and seen.is_marked else None
+    if isinstance(at, dt.datetime):
+        is_later = int(at.timestamp()) > made.value["operationTime"].get("t", 0)
+        return f"it was frozen after that, at {at:%Y-%m-%d %H:%M:%S} UTC" if is_later else ""
+    return "unfreeze is done" if "unfreeze" in context.done else ""
 
 
 def differing(made: Manifest, server: Server) -> Iterator[str]:

@@ -43,12 +43,30 @@ def written(member: str, text: str) -> str:
 
 
 def leftover(server: Server, standing: Mapping[str, Standing]) -> Iterator[str]:
-    """A freeze that no stage of this journal holds: who has left it, and why."""
-    if standing.get("freeze", NOT_BEGUN).state == journal.DONE:
+    """A freeze that no stage of this journal holds, or that none of it will lift: who has left it, and why."""
+    will_lift = standing.get("unfreeze", NOT_BEGUN).state != journal.SKIPPED
+    if standing.get("freeze", NOT_BEGUN).state == journal.DONE and will_lift:
         return
     found = freeze.leftover(server)
     if found:
         yield found
+
+
+def lifted_by_hand(server: Server, standing: Mapping[str, Standing]) -> bool:
+    """Whether the cluster takes writes, as far as that is seen, although this journal holds it frozen."""
+    return standing.get("freeze", NOT_BEGUN).state == journal.DONE and freeze.look(server).is_blocked is False
+
+
+def require_open(server: Server, stage: str, again: str) -> None:
+    """Refuses to leave the unfreeze out while the cluster is frozen, as far as that is seen: nobody would lift it then.
+
+    Raises: StageError.
+    """
+    if stage != "unfreeze":
+        return
+    seen = freeze.look(server)
+    if seen.is_blocked or (seen.is_blocked is None and seen.is_marked):
+        raise StageError("unfreeze cannot be skipped: the cluster is frozen, and would stay so", hint=f"do it: {again}")
 
 
 def production(database: Database) -> bool:

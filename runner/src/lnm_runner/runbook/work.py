@@ -8,6 +8,7 @@ back, which must be the same (decisions §5).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -20,6 +21,7 @@ from lnm_runner.errors import PlanError, PublishedError, StageError, StateError,
 from lnm_runner.fingerprint import Fingerprint
 from lnm_runner.kit.held import told
 from lnm_runner.options import BACKFILL, Options
+from lnm_runner.outbox import switch
 from lnm_runner.runbook.meter import Meter
 from lnm_runner.runbook.stage import Context, Done
 from lnm_runner.validation.equations import FAILS
@@ -72,8 +74,12 @@ def run_apply_21_101(context: Context) -> Done:
 
 
 def check_backfill_21_102(context: Context) -> Sequence[str]:
-    """Counts, tries a sample, and forecasts."""
+    """Counts, tries a sample, and forecasts.
+
+    Raises: StageError while events may be published: nothing of it is validated yet.
+    """
     require(context, BACKFILL)
+    require_silent(context)
     return planned(backfill.run(replace(context.options, execute=False)))
 
 
@@ -88,7 +94,9 @@ def run_backfill_21_102(context: Context) -> Done:
     meter.read()
     said = result.data
     outputs, failed = said["outputs"], said["errors"]["count"]
-    context.sample({"errors": failed, "lagMs": meter.max_lag_ms})
+    whole = Meter()  # also what an attempt has measured that was killed
+    whole.take(runlog.of_run(folder, said["run"]))
+    context.sample({"errors": failed, "lagMs": whole.max_lag_ms})
     require_clean(context, result, f"{failed} documents could not be backfilled, {said['touched']} were touched by others")
     evidence = {
         "migration": migrations.chosen(context.kit, BACKFILL)[0].id,
@@ -103,9 +111,9 @@ def run_backfill_21_102(context: Context) -> Done:
         "errors": failed,
         "late": said["late"],
         "touched": said["touched"],
-        "maxLagMs": meter.max_lag_ms,
-        "lagSamples": len(meter.lags),
-        "pauses": meter.pauses,
+        "maxLagMs": whole.max_lag_ms,
+        "lagSamples": len(whole.lags),
+        "pauses": whole.pauses,
     }
     return Done(result.lines, evidence)
 
@@ -134,13 +142,18 @@ def run_validate(context: Context) -> Done:
 
 
 def check_rollback_21_102(context: Context) -> Sequence[str]:
-    """What it would take back; and whether it is known what it has to lead back to."""
+    """What it would take back; and whether it is known what it has to lead back to.
+
+    Raises: StageError while events may be published that it would remove.
+    """
     require(context, f"rollback {BACKFILL}", FINGERPRINT)
     before = recall(context)
     try:
         found = planned(rollback.run(replace(context.options, delivery=BACKFILL, execute=False)))
     except PublishedError as err:  # `run` is refused, too, and its line in the journal says so
         found = [f"it will be refused: {err.message}"]
+    else:
+        require_silent(context)
     return [*found, f"afterwards the product's collections must have the fingerprint {before.sha256} again"]
 
 
@@ -164,6 +177,19 @@ def run_rollback_21_102(context: Context) -> Done:
     if after.sha256 != before.sha256:
         raise differs(fingerprints.differences(before, after))
     return Done([*result.lines, f"everything is as it was before the backfill: fingerprint {after.sha256}"], evidence)
+
+
+def require_silent(context: Context) -> None:
+    """Refuses while the outbox is switched on: a publisher could tell of what is half made, or about to be removed.
+
+    Raises: StageError.
+    """
+    if not switch.is_silent(context.server.database):
+        raise StageError(
+            "the outbox is switched on, or its hook has not ended: what is not validated could be published, or what is about to "
+            "be removed",
+            hint=f"first: {context.options.command('outbox', 'disable', '--execute')}",
+        )
 
 
 def differs(found: Iterable[str]) -> PlanError:
@@ -224,8 +250,11 @@ def keep(context: Context, found: Fingerprint) -> None:
     """
     part = context.folder / f"{KEPT}.part"
     with told(KEPT):
-        part.write_bytes(chain.rendered(found.as_json()))
-        part.chmod(0o600)
+        with part.open("wb") as out:
+            part.chmod(0o600)
+            out.write(chain.rendered(found.as_json()))
+            out.flush()
+            os.fsync(out.fileno())  # it must be there where the journal says that the stage is done
         part.replace(context.folder / KEPT)
 
 
