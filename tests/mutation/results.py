@@ -12,11 +12,13 @@ from tests.mutation.subjects import Subject
 
 KILLED = ("killed", "timeout", "segfault", "suspicious")
 """What mutmut calls a mutant that a test did not let pass; all others have survived, also those that no test reaches."""
+NOT_TRIED = "not checked"
+"""What it calls one that it has not come to yet."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mutant that was tried."""
+    """One mutant."""
 
     name: str
     """As mutmut numbers it."""
@@ -25,6 +27,11 @@ class Mutant:
     function: str
     part: str
     status: str
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether it is known what becomes of it."""
+        return self.status != NOT_TRIED
 
     @property
     def is_killed(self) -> bool:
@@ -46,8 +53,8 @@ def plain(function: str) -> str:
     return function.removeprefix("x_") if function.startswith("x_") else function.removeprefix("xǁ").replace("ǁ", ".")
 
 
-def tried(folder: Path, subject: Subject) -> list[Mutant]:
-    """All mutants that were tried so far."""
+def made(folder: Path, subject: Subject) -> list[Mutant]:
+    """All mutants, those among them that were not tried so far."""
     from mutmut.mutation.data import SourceFileMutationData  # noqa: PLC0415 - reads the settings of the folder it is in
     from mutmut.stats import status_by_exit_code  # noqa: PLC0415 - the same
 
@@ -58,9 +65,24 @@ def tried(folder: Path, subject: Subject) -> list[Mutant]:
             data.load()
         for name, code in data.exit_code_by_key.items():
             module, _, function = name.partition("__mutmut_")[0].rpartition(".")
-            if code is not None:
-                found.append(Mutant(name, place, plain(function), parts[f"{module}.{function}"], status_by_exit_code[code]))
+            found.append(Mutant(name, place, plain(function), parts[f"{module}.{function}"], status_by_exit_code[code]))
     return found
+
+
+def forget_survivors(folder: Path, subject: Subject) -> None:
+    """Lets mutmut try the survivors again, which it passes over where it has a result."""
+    from mutmut.mutation.data import SourceFileMutationData  # noqa: PLC0415 - as above
+    from mutmut.stats import status_by_exit_code  # noqa: PLC0415 - as above
+
+    with contextlib.chdir(folder):
+        for place in subject.sources:
+            data = SourceFileMutationData(path=place)
+            data.load()
+            results = data.exit_code_by_key
+            survived = [name for name, code in results.items() if status_by_exit_code[code] not in KILLED]
+            if survived:
+                results.update(dict.fromkeys(survived))
+                data.save()
 
 
 def survivors(folder: Path, mutants: Sequence[Mutant]) -> list[Survivor]:
@@ -68,7 +90,7 @@ def survivors(folder: Path, mutants: Sequence[Mutant]) -> list[Survivor]:
     from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - as above
 
     with contextlib.chdir(folder):
-        alive = [one for one in mutants if not one.is_killed]
+        alive = [one for one in mutants if one.is_tried and not one.is_killed]
         diffs = {one: get_diff_for_mutant(one.name, path=one.place).splitlines()[2:] for one in alive}
     return sorted(
         {Survivor(f"{one.part}: {one.function}", side(diff, "-"), side(diff, "+")) for one, diff in diffs.items()},

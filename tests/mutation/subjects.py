@@ -19,6 +19,11 @@ BY_PROCESS = (
     "or future_import or says_the_same or tell_the_same or tiny_members"
 )
 """Tests that start the script, or the runner: a process sees the file as it is, and no mutant. The last one takes half a minute."""
+SLOW = (
+    "any_bit_flipped or any_byte or json_of_another or than_its_budget or part_is_a_device or tarfile_wrote "
+    "or list_is_read_as or of_the_same_value or gzip_bomb"
+)
+"""Tests that take a second and more, each bit or many random values: what they notice, a sharper one must as well."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,22 @@ VERIFY_KIT = Subject(
     tests=(
         *(
             f"{UNIT}_{name}.py"
-            for name in ("archive", "command", "crypto", "edges", "folder", "forms", "keys", "names", "told", "whole")
+            for name in (
+                "archive",
+                "command",
+                "containers",
+                "crypto",
+                "curves",
+                "edges",
+                "folder",
+                "forms",
+                "keys",
+                "names",
+                "predicate",
+                "told",
+                "verdict",
+                "whole",
+            )
         ),
         "tests/faults/test_sentences.py",
     ),
@@ -85,7 +105,7 @@ VERIFY_KIT = Subject(
         "command": ("failures", "the whole", "the command"),
     },
     looked_for={"bundle-layout/verify_kit.py": "verify_kit_under_test.py"},
-    without=BY_PROCESS,
+    without=f"{BY_PROCESS} or {SLOW}",
 )
 RUNNER = ROOT / "runner/src"
 JUDGES = ("__init__", "baked", "contents", "core", "identity", "judgement", "policy", "toml_table", "verification")
@@ -94,8 +114,12 @@ it would sit in mutmut's own process."""
 RUNNER_KIT = Subject(
     sources={f"src/lnm_runner/kit/{name}.py": RUNNER / f"lnm_runner/kit/{name}.py" for name in JUDGES},
     tests=(
-        *(f"tests/runner/test_{name}.py" for name in ("judgement", "policy", "offline", "opened", "trust_told")),
+        *(
+            f"tests/runner/test_{name}.py"
+            for name in ("judgement", "judgement_told", "policy", "policy_told", "offline", "opened", "trust_told")
+        ),
         "tests/keyless/test_kit_identity.py",
+        "tests/keyless/test_kit_identity_told.py",
     ),
     beside={
         "src/lnm_runner": RUNNER / "lnm_runner",

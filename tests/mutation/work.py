@@ -21,7 +21,7 @@ also_copy = ["scripts", "src"]
 use_git_change_detection = false
 timeout_multiplier = 10.0
 timeout_constant = 5.0
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "tests.mutation.quickest"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "tests.mutation.quickest", "-p", "no:unraisableexception"]
 pytest_add_cli_args_test_selection = {tests}
 
 [tool.pytest.ini_options]

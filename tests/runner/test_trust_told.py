@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -34,17 +35,28 @@ def key_file(folder: Path) -> Path:
     return path
 
 
-def by_policy(inst: Instance, folder: Path) -> Verified:
-    """A kit of a key and an identity before a policy that demands both, and beside which a strange key is given."""
+def identified_kit(inst: Instance) -> forge.Kit:
+    """A kit that a key and an identity have signed."""
     kit = forge.kit(MAIN)
     _, sums, _, manifest = bundle_lies.good_pair(inst, kit.files[forge.SUMS], kit.files[forge.MANIFEST])
     kit.files |= {forge.SUMS_KEYLESS: sums, forge.MANIFEST_KEYLESS: manifest}
+    return kit
+
+
+def two_signers(inst: Instance, folder: Path, *, signatures: int, **members: Any) -> policy.Policy:
+    """A policy that knows a builder and an identity, and wants so many of them."""
     root = json.dumps(inst.trusted_root()).encode()
     (folder / "trusted_root.json").write_bytes(root)
     table = f"[trusted-root]\nfile = 'trusted_root.json'\nsha256 = '{forge.sha256(root)}'\n"
-    path = written(folder, BUILDER, WORKFLOW, table, threshold={"signatures": 2}, version=3, **NO_LIMIT)
+    given = NO_LIMIT | members
+    return policy.read(written(folder, BUILDER, WORKFLOW, table, threshold={"signatures": signatures}, version=3, **given))
+
+
+def by_policy(inst: Instance, folder: Path) -> Verified:
+    """A kit of a key and an identity before a policy that demands both, and beside which a strange key is given."""
     (folder / "stranger.pub").write_bytes(EDDY.pem)
-    return verify(kit.write_folder(folder), Trust(policy.read(path), (folder / "stranger.pub",)))
+    wanted = two_signers(inst, folder, signatures=2)
+    return verify(identified_kit(inst).write_folder(folder), Trust(wanted, (folder / "stranger.pub",)))
 
 
 def test_a_policy_and_an_identity_are_told(inst: Instance, tmp_path: Path) -> None:
@@ -179,3 +191,43 @@ def test_each_reason_of_a_policy_is_told_with_its_facts(tmp_path: Path) -> None:
     demanded = "do not use this kit; ask the publisher for one that is signed as the policy demands"
     hints = [err.hint for err in (caught.value, *caught.value.others)]
     assert hints == [demanded] * 5 + ["fetch a kit of an allowed channel"]
+
+
+def refusals(kit: Path, wanted: policy.Policy) -> list[RunnerError]:
+    with pytest.raises(RunnerError) as caught:
+        verify(kit, Trust(wanted, ()))
+    return [caught.value, *caught.value.others]
+
+
+def test_an_identity_that_does_not_verify_refuses_a_kit_that_keys_alone_would_have_let_in(inst: Instance, tmp_path: Path) -> None:
+    kit = identified_kit(inst)
+    kit.files[forge.SUMS_KEYLESS] = forge.identified_kit().files[forge.SUMS_KEYLESS]
+    wanted = two_signers(inst, tmp_path, signatures=1)
+
+    (refused,) = refusals(kit.write_folder(tmp_path), wanted)
+
+    assert type(refused) is TrustRootError
+    assert refused.message.startswith("SHA256SUMS.keyless.sigstore.json: ")
+
+
+def test_what_cannot_be_checked_here_is_a_note_or_the_first_reason_of_a_missing_signer(
+    inst: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit, find = identified_kit(inst).write_folder(tmp_path), importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "sigstore" else find(name, *more))
+    why = "identity signature: not checked: sigstore is not installed beside lnm"
+
+    assert verify(kit, Trust(two_signers(inst, tmp_path, signatures=1), ())).notes == (why,)
+    one, two = refusals(kit, two_signers(inst, tmp_path, signatures=2))
+    assert (type(one), one.message, two.facts["rule"]) == (identity.UnavailableError, why, "threshold")
+    (other,) = refusals(kit, two_signers(inst, tmp_path, signatures=1, channels=["stable"]))
+    assert other.facts["rule"] == "channel"
+
+
+def test_a_policy_without_any_key_is_told(tmp_path: Path) -> None:
+    wanted = made(signer(MAIN, "builder", lends=True), **NO_LIMIT)
+
+    assert told(InputError, verify, forge.kit(MAIN).write_folder(tmp_path), Trust(wanted, ())) == (
+        "the policy brings no public key, and none that it names was given",
+        "add the key to the policy as public-key, or name its file: --key KEY.pub",
+    )

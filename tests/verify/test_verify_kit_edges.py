@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.faults import forge
 from tests.faults.images import AMD64, ARM64, Image
-from tests.faults.keys import MAIN, SECOND, STRANGER, other_curve, rsa_public
+from tests.faults.keys import EDDY, MAIN, SECOND, STRANGER, other_curve, rsa_public
 from tests.verify.tiny_kit import ECDSA, keys, load
 
 vk = load()
@@ -192,6 +193,7 @@ def test_integers_end_where_every_reader_sees_the_same() -> None:
     assert [vk.small_integer(str(number)) for number in (most, -most, 0)] == [most, -most, 0]
     for number in (most + 1, -most - 1, 10**17):
         assert refused(vk.small_integer, str(number)) == f"the number {number}, wanted none beyond 2**53 - 1"
+    assert refused(vk.small_integer, "1" * 5000).endswith(", wanted none beyond 2**53 - 1")  # more digits than Python reads
 
 
 def test_a_file_that_goes_away_after_the_walk_is_told(tmp_path: Path) -> None:
@@ -225,3 +227,56 @@ def test_another_kind_of_key_is_told_with_its_size() -> None:
     assert refused(vk.read_spki, oid) == f"RSA{rule}{wanted}"
     assert refused(vk.read_spki, bytes(29) + oid) == f"RSA{rule}{wanted}"
     assert refused(vk.read_spki, bytes(30) + oid) == f"another kind of key{wanted}"
+
+
+def test_only_of_rsa_a_size_is_told() -> None:
+    """A key that says Ed448 in the place where RSA is said, in an SPKI as long as before."""
+    spki = base64.b64decode(b"".join(rsa_public(2048).splitlines()[1:-1]))
+    other = spki.replace(bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06032b65710504" + "00" * 4))
+
+    assert vk.rsa_bits(other) == 2048
+    assert vk.other_kind(spki).startswith("RSA of 2048 bits (")
+    assert vk.other_kind(other) == "Ed448"
+
+
+def test_the_reason_of_an_error_is_its_own_or_its_name() -> None:
+    assert vk.reason(OSError(2, "No such file or directory")) == "No such file or directory"
+    assert vk.reason(ValueError("a\nb")) == vk.shown("a\nb")
+    assert vk.reason(EOFError()) == "EOFError"
+
+
+@pytest.mark.parametrize(
+    ("data", "depth"),
+    [(b"1", 0), (b'"[{"', 0), (b"[]", 1), (b'{"[":[]}', 2), (b"[[],[[1]],{}]", 3), (b'[{"a":[2,{}]},"\\"["]', 4)],
+)
+def test_depth_is_that_of_the_deepest_value(data: bytes, depth: int) -> None:
+    assert vk.depth_of(data) == depth
+
+
+def test_members_ascend_by_their_utf16_units_surrogates_among_them() -> None:
+    assert list(vk.ascending_members([("\ud800", 1), ("\U0001f600", 2), ("\ufb01", 3)])) == ["\ud800", "\U0001f600", "\ufb01"]
+    for first, second in (("\ufb01", "\U0001f600"), ("b", "a"), ("a", "a"), ("\ue000", "\ud800")):
+        assert refused(vk.ascending_members, [(first, 1), (second, 2)]).startswith("members that do not ascend or come twice, [")
+
+
+def test_what_is_no_number_is_not_written_either() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        vk.render_canonical([float("nan")])
+    assert vk.render_canonical({"é": [1, None]}) == '{"é":[1,null]}\n'.encode()
+
+
+def test_a_line_that_is_none_of_a_list_is_cut_where_it_is_told() -> None:
+    wanted = "wanted <64 lower-case hex>, two spaces, <name>, line feed"
+
+    assert refused(vk.read_sum, "x" * 80, "") == f'it reads "{"x" * 80}", {wanted}'
+    assert refused(vk.read_sum, "x" * 81, "") == f'it reads "{"x" * 80}...", {wanted}'
+
+
+def test_the_given_keys_are_told_and_cut() -> None:
+    given = [key for signer in (MAIN, SECOND, STRANGER, EDDY) for key in vk.read_keys(signer.pem, "key.pub")]
+    told = ", ".join(f"{key} {key.keyid}" for key in given)
+    assert len(told) > 401
+
+    said = refused(vk.given_key, vk.Kind.SIGNATURE, "a", "SHA256:x", given)
+    assert said == f"refused: a: signed by key SHA256:x, which was not given, the given keys are {told[:400]}..."
+    assert vk.given_key(vk.Kind.SIGNATURE, "a", given[1].hint, given) is given[1]
