@@ -93,6 +93,7 @@ VERIFY_KIT = Subject(
                 "told",
                 "verdict",
                 "whole",
+                "words",
             )
         ),
         "tests/faults/test_sentences.py",

@@ -86,7 +86,7 @@ class Broken(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-def test_a_verdict_that_cannot_be_told_is_told_on_the_other_stream(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verdict_that_does_not_get_out_is_told_on_the_other_stream(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kit, err = str(place / "kit"), io.StringIO()
     monkeypatch.setattr(sys, "stdout", Broken())
     monkeypatch.setattr(sys, "stderr", err)
