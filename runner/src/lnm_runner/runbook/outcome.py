@@ -6,13 +6,13 @@ what is still to come is told here, too. Without --execute nothing is written: t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pymongo.errors import OperationFailure
 
+from lnm_runner.backfill import runlog
 from lnm_runner.commands import Result
 from lnm_runner.driver_errors import UNAUTHORIZED
 from lnm_runner.durations import in_words
@@ -205,15 +205,4 @@ def write_receipt(call: Call, folder: Path, stated: Mapping[str, Any]) -> list[s
 
 def samples(folder: Path) -> Iterator[Mapping[str, Any]]:
     """What was measured; a line that was torn is passed over."""
-    try:
-        file = (folder / book.SAMPLES).open("rb")
-    except OSError:
-        return
-    with file:
-        for text in file:
-            try:
-                value = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(value, dict):
-                yield value
+    return runlog.read(folder / book.SAMPLES)
